@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_SINK_H
+#define NFWHO_SINK_H
+
+#include "option.h"
+
+/*
+ * The outputs: each with its own format and its own bounded queue. A slow or dead one drops and
+ * counts for itself; it never delays the others or the reading of the kernel.
+ */
+
+struct sinks;
+
+/* Opens all. On failure one line in `error`. The caller owns *out. */
+int sinks_open(struct sinks **out, const struct output *outputs, unsigned int count, char *error,
+	       size_t error_size);
+
+/* Which formats are wanted: a bit 1 << enum output_format for each; record only those. */
+unsigned int sinks_formats(const struct sinks *s);
+
+/* Queues one line (newline included) for every sink of that format. Never blocks, never fails:
+ * what does not fit is counted. */
+void sinks_write(struct sinks *s, enum output_format format, const char *line, size_t len);
+
+/* Writes what is queued, as far as it goes without blocking. Once per drained batch. Returns 0, or
+ * -EPIPE when the reader of stdout went away. */
+int sinks_flush(struct sinks *s);
+
+/* Descriptor for epoll: readable when a sink can take more or has to reconnect. */
+int sinks_fd(const struct sinks *s);
+
+/* At exit: waits up to timeout_ms for queues to empty. */
+void sinks_drain(struct sinks *s, unsigned int timeout_ms);
+
+/* SIGHUP: reopens files. */
+void sinks_reopen(struct sinks *s);
+
+/* Fills at most max; returns how many there are. */
+unsigned int sinks_report(const struct sinks *s, struct record_sink *report, unsigned int max);
+
+void sinks_close(struct sinks *s);
+
+#endif

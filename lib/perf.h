@@ -1,0 +1,106 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_PERF_H
+#define NFWHO_PERF_H
+
+#include "tuple.h"
+
+#include <netinet/tcp.h>
+
+/* The trace source: kernel tracepoints and process life, read from one perf ring per CPU and
+ * merged in time order. No BPF, no kprobes, no module. */
+
+struct perf;
+
+struct perf_config {
+	uint32_t ring_bytes;	/* per CPU; rounded up to a power of two of pages */
+	bool error_report;	/* open inet_sk_error_report where the kernel has it */
+	bool sctp;		/* let SCTP's transitions pass the filter too */
+};
+
+enum perf_kind {
+	PERF_SOCKET_STATE,	/* sock:inet_sock_set_state */
+	PERF_ROUTE,		/* fib:fib_table_lookup (IPv4, TCP, with a source port) */
+	PERF_SOCKET_ERROR,	/* sock:inet_sk_error_report */
+	PERF_FORK,		/* a process or thread began: pid/tid are the new one's */
+	PERF_EXEC,		/* sched:sched_process_exec, with the file name as passed */
+	PERF_COMM,		/* renamed */
+	PERF_EXIT,		/* a thread ended: the process when tid == pid */
+	PERF_LOST,		/* this many records are missing here */
+};
+
+/* One record, all kinds. Strings are valid during the callback only. */
+struct perf_event {
+	enum perf_kind kind;
+	uint64_t time_ns;	/* CLOCK_MONOTONIC */
+	uint32_t pid, tid;	/* current task, as the collector's pid namespace sees it; 0: idle
+				 * task or a task of an outer pid namespace */
+	uint64_t cgroup_id;	/* 0 where the kernel does not say (before 5.7, or cgroup v1 only) */
+	uint16_t cpu;
+	union {
+		struct {
+			uint64_t skaddr;	/* the socket's kernel address: a name, nothing else */
+			struct tuple tuple;	/* sport is only true as lib/trace explains */
+			uint16_t protocol;	/* 6, 132, 262 */
+			uint8_t old_state, new_state;	/* TCP_* of netinet/tcp.h */
+		} socket;
+		struct {
+			struct tuple tuple;
+		} route;
+		struct {
+			struct tuple tuple;
+			int error;		/* positive errno */
+		} error;
+		struct {
+			uint32_t parent_pid, parent_tid;
+		} fork;
+		struct {
+			const char *filename;
+			uint32_t old_tid;
+		} exec;
+		struct {
+			const char *comm;	/* at most 15 bytes */
+		} comm;
+		struct {
+			uint64_t count;
+		} lost;
+	};
+};
+
+struct perf_stats {
+	uint64_t records;
+	uint64_t lost;		/* PERF_RECORD_LOST, all rings: records we were to get and did not */
+	uint64_t invalid;	/* records shorter than their fields: skipped */
+};
+
+typedef void perf_handler(const struct perf_event *event, void *data);
+
+/* Finds tracefs (or mounts it privately for the time of reading), reads the formats, opens one
+ * ring on every online CPU. Returns 0, or -errno: -EACCES/-EPERM no permission (CAP_PERFMON,
+ * lockdown, tracefs unreadable), -ENOENT no such tracepoint or no tracefs, -ENOMEM or -EPERM for
+ * a ring over perf_event_mlock_kb. `why` (may be NULL) receives a static phrase for people.
+ * The caller owns *out. */
+int perf_open(struct perf **out, const struct perf_config *config, const char **why);
+
+/* An epoll descriptor, readable when an exec record is waiting or a ring is half full: other
+ * records do not wake. Level triggered; owned by perf. */
+int perf_fd(const struct perf *p);
+
+/* Whether exec records wake us: switched off when they come faster than it pays. */
+int perf_wake_on_exec(struct perf *p, bool on);
+
+/* Hands on every record up to `until_ns` (CLOCK_MONOTONIC, taken before the call) in time order;
+ * newer ones stay for the next call. With until_ns = UINT64_MAX everything there is. Returns the
+ * number handed on, or -errno. */
+int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *data);
+
+/* Opens rings for CPUs that came online since, forgets those that left. Returns the number of CPUs
+ * that should be watched and are not (0: all is well), or -errno. Needs CAP_PERFMON. */
+int perf_update_cpus(struct perf *p);
+
+/* Sum of read(2) on the SYN_SENT events: what passed since they were opened, lost or not. */
+uint64_t perf_passed(const struct perf *p);
+
+const struct perf_stats *perf_stats(const struct perf *p);
+void perf_close(struct perf *p);
+
+#endif

@@ -1,0 +1,130 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_PROCESS_H
+#define NFWHO_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * The live process table: who a pid is, and who it was for a while after it is gone. Built from
+ * /proc at start, kept by fork, exec, rename and exit records, completed from /proc once, early.
+ */
+
+#define PROCESS_COMM_MAX 16
+
+/* What is known of a process; each bit covers the fields named beside it. */
+enum process_known {
+	PROCESS_PARENT		= 1 << 0,	/* ppid */
+	PROCESS_START		= 1 << 1,	/* start_ticks, start_real_ns */
+	PROCESS_COMM		= 1 << 2,
+	PROCESS_EXECUTABLE	= 1 << 3,	/* executable, absolute, from /proc/PID/exe */
+	PROCESS_EXECUTED	= 1 << 4,	/* executed: the name as passed to execve */
+	PROCESS_COMMAND_LINE	= 1 << 5,
+	PROCESS_IDS		= 1 << 6,	/* uid, ruid, gid, vpid */
+	PROCESS_SESSION		= 1 << 7,	/* pgid, sid, tty */
+	PROCESS_LOGIN		= 1 << 8,	/* login_uid, login_session: a login, not (uint32_t)-1 */
+	PROCESS_CGROUP		= 1 << 9,	/* cgroup, unit, container */
+	PROCESS_NETNS		= 1 << 10,	/* netns */
+	PROCESS_USERNS		= 1 << 11,	/* foreign_userns is certain */
+	PROCESS_DIRECTORY	= 1 << 12,	/* directory */
+	PROCESS_READ		= 1 << 13,	/* /proc was asked, whatever it answered */
+};
+
+/* One program in one process: an exec begins a new one with the same pid and start time.
+ * Reference counted; a holder keeps it as it was. Strings are as the kernel gave them, any bytes
+ * but NUL (command_line: arguments separated by NUL, command_line_len bytes), and bounded. */
+struct process {
+	uint32_t refs;
+	uint32_t known;			/* enum process_known */
+	uint32_t pid, ppid, vpid;	/* vpid: in its own pid namespace, the innermost */
+	uint32_t uid, ruid, gid;	/* effective, real; as the collector's namespace sees them */
+	uint32_t pgid, sid;
+	uint32_t tty;			/* dev_t as in /proc/PID/stat; 0: none */
+	uint32_t login_uid, login_session;
+	uint64_t start_ticks;		/* field 22 of /proc/PID/stat: clock ticks since boot */
+	uint64_t start_real_ns;		/* the same as wall time, computed once */
+	uint64_t exit_ns;		/* CLOCK_MONOTONIC; 0: still alive */
+	uint64_t cgroup_id;		/* cgroup v2 id; 0 unknown */
+	uint32_t netns;			/* inode of /proc/PID/ns/net */
+	bool kernel_thread;
+	bool executable_deleted;	/* " (deleted)" was stripped from executable */
+	bool foreign_userns;		/* its ids have no names in our passwd */
+	bool command_line_cut;
+	bool forked;			/* has not called exec: shows its parent's program */
+	char comm[PROCESS_COMM_MAX];	/* of the main thread */
+	char *executable;
+	char *executed;
+	char *command_line;
+	uint32_t command_line_len;
+	uint32_t args_count;
+	char *directory;
+	char *cgroup;			/* path in the unified (else the systemd) hierarchy */
+	const char *unit;		/* points into static or owned memory; NULL */
+	char *container_id;
+	const char *container_runtime;	/* a literal: docker, podman, containerd, cri-o, lxc, nspawn */
+	struct process *parent;		/* a reference; NULL if unknown or already shed */
+	char *fragment[2];		/* lib/record's printed JSON (start, and the same for ends) */
+	uint32_t fragment_len[2];
+
+	/* The table's own. */
+	struct process *next, *newer, *older;
+};
+
+struct process_table;
+
+struct process_config {
+	uint32_t max_processes;		/* live and remembered; the oldest dead go first */
+	uint64_t linger_ns;		/* how long a dead one is remembered */
+	uint32_t command_line_max_bytes;
+	uint32_t reads_per_second;	/* bound on /proc reads prompted by exec */
+	int proc_fd;			/* directory descriptor of /proc, borrowed */
+};
+
+struct process_stats {
+	uint64_t live, remembered, shed;	/* shed: dropped for max_processes */
+	uint64_t reads, reads_late;		/* late: the process was gone */
+};
+
+int process_table_new(struct process_table **out, const struct process_config *config);
+void process_table_free(struct process_table *t);
+
+/* Reads every process there is: pid, parent, names, start. Returns 0 or -errno. */
+int process_scan(struct process_table *t);
+
+/* Life records, in time order. comm and filename are copied. */
+void process_fork(struct process_table *t, uint64_t time_ns, uint32_t pid, uint32_t tid,
+		  uint32_t parent_pid, uint32_t parent_tid);
+void process_exec(struct process_table *t, uint64_t time_ns, uint32_t pid, const char *filename);
+void process_comm(struct process_table *t, uint64_t time_ns, uint32_t pid, uint32_t tid,
+		  const char *comm);
+void process_exit(struct process_table *t, uint64_t time_ns, uint32_t pid, uint32_t tid);
+
+/* The program that pid runs at this point of the record stream, or ran last. Borrowed; NULL if
+ * unknown. */
+struct process *process_get(struct process_table *t, uint32_t pid);
+
+/* The same, made from /proc if the table has none (a process older than the trace, or no trace).
+ * start_ticks != 0: only that very process. Borrowed; NULL if it is gone. */
+struct process *process_find(struct process_table *t, uint32_t pid, uint64_t start_ticks);
+
+/* Reads what only /proc has, once, command line first, if the process is still the same one
+ * (start time compared before and after). Returns true if anything new is known. */
+bool process_read(struct process_table *t, struct process *p);
+
+/* Without a trace the table hears of no exec: drops what may have changed since and reads again if
+ * the program is another one now. */
+struct process *process_refresh(struct process_table *t, struct process *p);
+
+/* The name of a thread (tid == pid: the process's). "" if unknown. */
+const char *process_thread_name(struct process_table *t, uint32_t pid, uint32_t tid);
+
+/* Forgets what died before now_ns - linger_ns. O(what is dropped). */
+void process_expire(struct process_table *t, uint64_t now_ns);
+
+struct process *process_ref(struct process *p);
+void process_unref(struct process *p);
+
+const struct process_stats *process_stats(const struct process_table *t);
+
+#endif

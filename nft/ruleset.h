@@ -1,0 +1,96 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_RULESET_H
+#define NFWHO_RULESET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/*
+ * Our ruleset in the kernel: one table `inet nfwho`, one chain per hook, built, verified, counted
+ * and removed with libnftnl. Every change is one atomic batch; nobody else's table is touched.
+ */
+
+#define RULESET_TABLE "nfwho"
+
+enum ruleset_hook {
+	RULESET_OUTPUT		= 1 << 0,
+	RULESET_FORWARD		= 1 << 1,
+	RULESET_PREROUTING	= 1 << 2,
+	RULESET_INPUT		= 1 << 3,
+	RULESET_POSTROUTING	= 1 << 4,
+};
+
+enum ruleset_protocol {
+	RULESET_TCP	= 1 << 0,
+	RULESET_UDP	= 1 << 1,
+	RULESET_SCTP	= 1 << 2,
+	RULESET_ICMP	= 1 << 3,
+};
+
+struct ruleset_config {
+	uint16_t group;
+	uint32_t snaplen_bytes;
+	uint32_t hooks;		/* enum ruleset_hook */
+	uint32_t protocols;	/* enum ruleset_protocol */
+	bool loopback;		/* log loopback too */
+	bool conntrack;		/* match ct state; false: by SYN flags alone */
+	uint32_t limit_per_second;	/* 0: none; else what is over is counted by a second rule */
+	const char *prefix;	/* at most 127 bytes */
+};
+
+enum ruleset_state {
+	RULESET_ABSENT,
+	RULESET_STANDS,		/* ours, as configured, not owned by anyone */
+	RULESET_OWNED,		/* ours, owned by a socket (ours or another's) */
+	RULESET_ALTERED,	/* a table of our name with our mark, but not these rules */
+	RULESET_FOREIGN,	/* a table of our name that is not ours */
+};
+
+struct ruleset;
+
+/* Opens the nf_tables socket. Returns 0, -EPERM, -EPROTONOSUPPORT (no nf_tables), or -errno. The
+ * caller owns *out. */
+int ruleset_open(struct ruleset **out, const struct ruleset_config *config);
+
+/* What stands now. owner_portid (may be NULL): netlink port of the owning socket, 0 none. */
+int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owner_portid);
+
+/* Creates the table as one batch. owned: with the owner flag, so that it dies with this socket and
+ * survives others' `flush ruleset`; -EOPNOTSUPP where the kernel does not know the flag. An
+ * unowned table of ours that stands is replaced in the same batch, its counters kept at zero.
+ * -EEXIST: a foreign table of our name. -EBUSY: another process owns it. */
+int ruleset_create(struct ruleset *r, bool owned);
+
+/* Removes our table if it is ours. 0 also if there was none. */
+int ruleset_remove(struct ruleset *r);
+
+/* Reads the counters of the rules that log: packets meant for the group, and what a limit in the
+ * rule held back. -ENOENT if a rule is gone. */
+int ruleset_counters(struct ruleset *r, uint64_t *matched, uint64_t *limited);
+
+/* The same ruleset as nft(8) text, a file that can be loaded twice. Returns bytes without NUL, or
+ * -ENOSPC. */
+int ruleset_print(const struct ruleset_config *config, char *buf, size_t size);
+
+/* Descriptor that becomes readable when somebody changes the ruleset (NFNLGRP_NFTABLES). */
+int ruleset_watch(struct ruleset *r);
+
+struct ruleset_change {
+	bool ours;		/* our table was touched */
+	uint32_t pid;		/* NFT_MSG_NEWGEN's process, 0 unknown */
+	char program[16];
+};
+
+/* Reads one change, not blocking. 1: *change filled; 0: nothing more; -ENOBUFS: some were lost,
+ * inspect; or -errno. */
+int ruleset_read_change(struct ruleset *r, struct ruleset_change *change);
+
+/* The socket that owns the table (for a hand-over), and taking it back. */
+int ruleset_fd(const struct ruleset *r);
+int ruleset_adopt(struct ruleset **out, const struct ruleset_config *config, int fd);
+
+/* Closing removes an owned table. */
+void ruleset_close(struct ruleset *r);
+
+#endif
