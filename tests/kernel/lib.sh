@@ -1,0 +1,259 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# For tests that run the collector on real traffic. Sourced by tests/kernel/*.sh, which tests/run
+# starts with NFWHO (the program), NFWHO_BUILD and NFWHO_TEST_ID (prefix of namespaces, swept away
+# should a test be killed). By hand: NFWHO_BUILD=/tmp/b tests/kernel/NAME.sh
+#
+# A test prints "ok - title" or "not ok - title" for each check; `finish` sets the exit status.
+
+set -u -o pipefail
+export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
+here_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
+: "${NFWHO_BUILD:=$here_dir/../../build}" "${NFWHO_TEST_ID:=nfwho$$}"
+: "${NFWHO:=$NFWHO_BUILD/collector/nfwho}"
+load=$NFWHO_BUILD/tests/bench/load
+compare=$here_dir/../bench/compare
+if [[ $NFWHO_BUILD == *sanitized* ]]; then sanitized=1; else sanitized=0; fi
+
+HERE=$NFWHO_TEST_ID-here PEER=$NFWHO_TEST_ID-peer
+here4=198.51.100.1 peer4=198.51.100.2 nobody4=198.51.100.99
+here6=2001:db8::1 peer6=2001:db8::2 nobody6=2001:db8::99
+work=$(mktemp -d "${TMPDIR:-/tmp}/nfwho-test.XXXXXX") && chmod 755 "$work" || exit 1
+records=$work/records.json
+said=$work/stderr
+collector=
+children=()
+failed=0
+
+# --- what is told
+
+ok()
+{
+	echo "ok - $*"
+}
+
+not_ok()
+{
+	failed=1
+	echo "not ok - $*"
+}
+
+# check TITLE COMMAND…: the command's own output is shown only when it fails.
+check()
+{
+	local title=$1 output
+	shift
+	if output=$("$@" 2>&1); then
+		ok "$title"
+	else
+		not_ok "$title"
+		printf '%s\n' "$output" | head -n 40 | sed 's/^/# /'
+		return 1
+	fi
+}
+
+# equal TITLE FOUND EXPECTED
+equal()
+{
+	if [[ $2 == "$3" ]]; then
+		ok "$1"
+	else
+		not_ok "$1"
+		diff <(printf '%s\n' "$3") <(printf '%s\n' "$2") | head -n 40 | sed 's/^/# /'
+		return 1
+	fi
+}
+
+skip()
+{
+	echo "ok - $1 # SKIP $2"
+}
+
+skip_all()
+{
+	echo "$*"
+	exit 77
+}
+
+finish()
+{
+	exit "$failed"
+}
+
+# --- waiting: for a condition, never for a time
+
+exec {idle}<> <(:)
+
+# wait_for SECONDS COMMAND…
+wait_for()
+{
+	local deadline=$((SECONDS + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		((SECONDS <= deadline)) || return 1
+		read -rt 0.01 -u "$idle"
+	done
+}
+
+# --- two namespaces with a veth pair
+
+here()
+{
+	nsenter --net="/run/netns/$HERE" -- "$@"
+}
+
+peer()
+{
+	nsenter --net="/run/netns/$PEER" -- "$@"
+}
+
+netns_pair()
+{
+	ip netns add "$HERE" && ip netns add "$PEER" &&
+	ip link add eth0 netns "$HERE" type veth peer name eth0 netns "$PEER" &&
+	ip -n "$HERE" addr add $here4/24 dev eth0 && ip -n "$PEER" addr add $peer4/24 dev eth0 &&
+	ip -n "$HERE" addr add $here6/64 dev eth0 nodad &&
+	ip -n "$PEER" addr add $peer6/64 dev eth0 nodad || exit 1
+	for namespace in "$HERE" "$PEER"; do
+		ip -n "$namespace" link set lo up
+		ip -n "$namespace" link set eth0 up
+	done
+	wait_for 5 link_ready "$HERE" && wait_for 5 link_ready "$PEER"
+}
+
+# Duplicate address detection is over.
+link_ready()
+{
+	ip -n "$1" -6 addr show dev eth0 scope link | grep -q 'inet6 fe80' &&
+		! ip -n "$1" -6 addr show dev eth0 | grep -q tentative
+}
+
+listening()
+{
+	local namespace=$1 port=$2
+
+	ip netns exec "$namespace" ss -Htnl "sport = :$port" | grep -q .
+}
+
+# background COMMAND…: killed at the end. Its pid is in $!.
+background()
+{
+	"$@" &
+	children+=($!)
+}
+
+# serve PORT…: accepts on both addresses of the peer.
+serve()
+{
+	local port to=()
+
+	for port; do
+		to+=(--to "$peer4:$port" --to "[$peer6]:$port")
+	done
+	background peer "$load" serve "${to[@]}" >"$work/serve"
+	wait_for 10 grep -q listening "$work/serve" || exit 1
+}
+
+# --- the collector
+
+collector_ready()
+{
+	local group=$1 table=$2
+
+	kill -0 "$collector" 2>/dev/null || return 0
+	here awk -v group="$group" '$1 == group { found = 1 } END { exit !found }' \
+		/proc/self/net/netfilter/nfnetlink_log &&
+	{ [[ $table == none ]] || here nft list table inet nfwho; }
+}
+
+# collector_start OPTIONS…: in namespace HERE, JSON into $records, diagnostics into $said.
+collector_start()
+{
+	local group=617 table=nfwho options=("$@")
+
+	while (($#)); do
+		[[ $1 == --group ]] && group=$2
+		[[ $1 == --ruleset && $2 == none ]] && table=none
+		shift
+	done
+	: >"$records"
+	nsenter --net="/run/netns/$HERE" -- "$NFWHO" run --rate 0 --rate-total 0 "${options[@]}" \
+		>"$records" 2>"$said" </dev/null &
+	collector=$!
+	wait_for 20 collector_ready "$group" "$table"
+	kill -0 "$collector" 2>/dev/null && return 0
+	not_ok "the collector starts (${options[*]})"
+	sed 's/^/# /' "$said"
+	collector=
+	return 1
+}
+
+# collector_stop: 0 if it ended as it should.
+collector_stop()
+{
+	local status
+
+	[[ $collector ]] || return 1
+	kill -TERM "$collector"
+	wait_for 30 gone "$collector" || kill -KILL "$collector"
+	wait "$collector"
+	status=$?
+	collector=
+	((status == 0)) && return 0
+	not_ok "the collector stops with status 0, not $status"
+	tail -n 40 "$said" | sed 's/^/# /'
+	return 1
+}
+
+gone()
+{
+	[[ ! -e /proc/$1 || $(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null) == Z ]]
+}
+
+# select FILTER: the records for which a jq condition holds.
+select_records()
+{
+	jq -c "select($1)" "$records"
+}
+
+count_records()
+{
+	select_records "$1" | wc -l
+}
+
+# wait_records SECONDS NUMBER FILTER: until that many are written.
+wait_records()
+{
+	wait_for "$1" at_least "$2" "$3"
+}
+
+at_least()
+{
+	(($(count_records "$2" 2>/dev/null) >= $1))
+}
+
+# --- afterwards
+
+cleanup()
+{
+	local pid namespace
+
+	trap - EXIT
+	for pid in $collector "${children[@]}"; do
+		kill -KILL "$pid" 2>/dev/null
+	done
+	wait 2>/dev/null
+	for namespace in $(ip netns list | awk -v id="$NFWHO_TEST_ID" 'index($1, id) == 1 { print $1 }'); do
+		for pid in $(ip netns pids "$namespace"); do
+			kill -KILL "$pid" 2>/dev/null
+		done
+		ip netns del "$namespace"
+	done
+	rm -rf "$work"
+}
+
+trap cleanup EXIT
+trap 'exit 1' INT TERM HUP
+((EUID == 0)) || skip_all "needs root"
+[[ -x $load ]] || skip_all "$load is not built"
