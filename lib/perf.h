@@ -68,8 +68,10 @@ struct perf_event {
 
 struct perf_stats {
 	uint64_t records;
-	uint64_t lost;		/* PERF_RECORD_LOST, all rings: records we were to get and did not */
-	uint64_t invalid;	/* records shorter than their fields: skipped */
+	uint64_t transitions;	/* PERF_SOCKET_STATE among them: compare with perf_passed */
+	uint64_t lost;		/* sum of the PERF_LOST handed on: records we were to get and did not */
+	uint64_t invalid;	/* records that cannot be understood: skipped; what cannot even be a
+				 * record empties its ring and is also one of the lost */
 };
 
 typedef void perf_handler(const struct perf_event *event, void *data);
@@ -97,7 +99,9 @@ int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *da
  * that should be watched and are not (0: all is well), or -errno. Needs CAP_PERFMON. */
 int perf_update_cpus(struct perf *p);
 
-/* Sum of read(2) on the SYN_SENT events: what passed since they were opened, lost or not. */
+/* Sum of read(2) on the socket state events: the transitions that passed the filter since they were
+ * opened, lost or not. Once everything has been read, what is above stats->transitions was lost,
+ * whether a LOST record said so or not. One system call per CPU. */
 uint64_t perf_passed(const struct perf *p);
 
 const struct perf_stats *perf_stats(const struct perf *p);

@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_WATCH_H
+#define NFWHO_WATCH_H
+
+#include "ring.h"
+#include "sample.h"
+
+/* All our events of one CPU, and the ring they write into. */
+
+#define WATCH_FILTER_MAX 256
+
+struct watch_config {
+	size_t ring_bytes;			/* a power of two of pages */
+	uint64_t sample_type;			/* SAMPLE_TYPE_FULL, with or without the cgroup */
+	struct {
+		bool wanted;
+		uint32_t id;			/* the tracepoint's */
+		char filter[WATCH_FILTER_MAX];	/* for the kernel; "": all */
+	} source[SAMPLE_SOURCES];
+};
+
+struct watch {
+	uint32_t cpu;
+	int fd[SAMPLE_SOURCES];			/* -1: not open */
+	uint64_t id[SAMPLE_SOURCES];
+	void *memory;
+	size_t memory_bytes;
+	struct ring ring;
+	uint64_t enabled_ns;			/* at the last watch_is_alive */
+	bool gone;				/* its CPU is: read what is left, then close */
+};
+
+/* Opens, maps, redirects, filters and starts. Returns 0 or -errno, with a phrase in *why. */
+int watch_open(struct watch **out, const struct watch_config *config, uint32_t cpu,
+	       const char **why);
+void watch_close(struct watch *w);
+
+/* The descriptor that becomes readable. */
+int watch_fd(const struct watch *w);
+
+/* Which event a sample's identifier belongs to; SAMPLE_SOURCES if none of ours. */
+enum sample_source watch_source(const struct watch *w, uint64_t id);
+
+/* Whether an exec wakes the reader at once. Returns 0 or -errno. */
+int watch_wake_on_exec(struct watch *w, bool on);
+
+/* Events of a CPU that went offline stop for good, silently, even if it comes back (measured on
+ * 6.18): their enabled time stands still. Call it at least a millisecond apart. */
+bool watch_is_alive(struct watch *w);
+
+/* How many socket transitions the kernel counted, read from the ring or not. */
+uint64_t watch_passed(const struct watch *w);
+
+#endif
