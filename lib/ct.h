@@ -39,19 +39,27 @@ typedef void ct_handler(const struct ct_entry *entry, void *data);
  * Returns 0 or -errno; the caller owns *out. */
 int ct_open(struct ct **out, const uint8_t *protocols, unsigned int count,
 	    uint32_t receive_buffer_bytes);
+
+/* Takes over an event socket that has its groups and its filter (a restart through the fd store).
+ * The descriptor belongs to *out on success only. */
 int ct_adopt(struct ct **out, int fd);
+
 int ct_fd(const struct ct *ct);
 
-/* Reads what is queued, up to max_messages, never blocking. Returns messages handed on, or -errno
- * for a lost socket. ENOBUFS is counted, not returned. */
+/* Reads what is queued, up to max_messages, never blocking. Returns the number of messages
+ * handed on, or -errno for a lost socket. ENOBUFS is counted, not returned. */
 int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void *data);
 
-/* Dumps the table (both families) through a socket of its own, kept open for this so that
- * CAP_NET_ADMIN is all that is needed later. Blocks while the kernel answers. Returns 0, -EINTR
+/* Dumps the table (both families, the protocols of ct_open; all of them after ct_adopt) through a
+ * socket of its own, kept open for this so that CAP_NET_ADMIN is all that is needed later. Blocks while the kernel answers. Returns 0, -EINTR
  * if the table changed under an inconsistent dump (call again), or -errno. */
 int ct_dump(struct ct *ct, ct_handler *handler, void *data);
 
 const struct ct_stats *ct_stats(const struct ct *ct);
 void ct_close(struct ct *ct);
+
+/* How many entries this network namespace has and the most it may have, from
+ * /proc/sys/net/netfilter. Returns 0, -ENOENT without conntrack, or another -errno. */
+int ct_count(uint32_t *count, uint32_t *max);
 
 #endif

@@ -4,7 +4,8 @@
 
 #include "packet.h"
 
-/* The NFLOG source: packets that a rule sent to one group. */
+/* The NFLOG source: packets that a rule sent to one group. Names like nflog_open are taken by
+ * libnetfilter_log, which is linked too. */
 
 struct nflog;
 
@@ -46,16 +47,17 @@ typedef void nflog_handler(const struct nflog_packet *packet, void *data);
 /* Binds the group. Returns 0, -EBUSY if the group is bound already (KERNEL: EPERM is reported so
  * when we do hold CAP_NET_ADMIN), -EPERM without CAP_NET_ADMIN, or another -errno. On success the
  * caller owns *out. */
-int nflog_open(struct nflog **out, const struct nflog_config *config);
+int nflog_group_open(struct nflog **out, const struct nflog_config *config);
 
 /* Takes over a socket that is already bound and configured (a restart through the fd store). The
  * descriptor belongs to *out on success only. */
 int nflog_adopt(struct nflog **out, const struct nflog_config *config, int fd);
 
-int nflog_fd(const struct nflog *n);
+int nflog_group_fd(const struct nflog *n);
 
-/* Reads what is queued, up to `max_packets`, never blocking. Returns the number of messages handed
- * on (0: nothing was there), or -errno for a lost socket. ENOBUFS is counted, not returned. */
+/* Reads what is queued, never blocking, and stops behind the batch in which the number of packets
+ * reaches `max_packets`. Returns the number handed on, or -errno for a lost socket. ENOBUFS is
+ * counted, not returned. */
 int nflog_read(struct nflog *n, unsigned int max_packets, nflog_handler *handler, void *data);
 
 const struct nflog_stats *nflog_stats(const struct nflog *n);
@@ -63,7 +65,7 @@ const struct nflog_stats *nflog_stats(const struct nflog *n);
 /* Unbinds, which makes the kernel flush its batch; what comes is still to be read. */
 int nflog_unbind(struct nflog *n);
 
-void nflog_close(struct nflog *n);
+void nflog_group_close(struct nflog *n);
 
 /* Port id of the netlink socket that holds the group (0: nobody), from
  * /proc/net/netfilter/nfnetlink_log. Returns 0 or -errno. */

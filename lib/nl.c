@@ -40,11 +40,24 @@ int nl_open(struct nl *nl, int bus, uint32_t groups, size_t buf_bytes)
 	return 0;
 }
 
-int nl_adopt(struct nl *nl, int fd, size_t buf_bytes)
+static int check_bus(int fd, int bus)
+{
+	int domain, protocol;
+	socklen_t len = sizeof(domain);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) < 0 ||
+	    getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) < 0)
+		return -errno;
+	return domain == AF_NETLINK && protocol == bus ? 0 : -EPROTOTYPE;
+}
+
+int nl_adopt(struct nl *nl, int fd, int bus, size_t buf_bytes)
 {
 	int flags = fcntl(fd, F_GETFL);
-	int err = init(nl, buf_bytes);
+	int err = check_bus(fd, bus);
 
+	if (!err)
+		err = init(nl, buf_bytes);
 	if (err)
 		return err;
 	if (flags >= 0 && fcntl(fd, F_SETFL, flags | O_NONBLOCK) == 0 &&
@@ -56,6 +69,13 @@ int nl_adopt(struct nl *nl, int fd, size_t buf_bytes)
 		return err;
 	}
 	nl->portid = mnl_socket_get_portid(nl->socket);
+	return 0;
+}
+
+int nl_join(struct nl *nl, int group)
+{
+	if (mnl_socket_setsockopt(nl->socket, NETLINK_ADD_MEMBERSHIP, &group, sizeof(group)) < 0)
+		return -errno;
 	return 0;
 }
 

@@ -24,8 +24,12 @@ typedef int nl_handler(const struct nlmsghdr *nlh, void *data);
  * -errno; *nl is to be closed on success only. */
 int nl_open(struct nl *nl, int bus, uint32_t groups, size_t buf_bytes);
 
-/* Takes over a bound netlink socket. fd belongs to *nl on success only. */
-int nl_adopt(struct nl *nl, int fd, size_t buf_bytes);
+/* Takes over a bound netlink socket, -ENOTSOCK or -EPROTOTYPE if fd is none of that bus. fd belongs
+ * to *nl on success only. */
+int nl_adopt(struct nl *nl, int fd, int bus, size_t buf_bytes);
+
+/* Joins one more group, by number. Returns 0 or -errno. */
+int nl_join(struct nl *nl, int group);
 
 /* Also right for a zeroed struct and for one that is closed already. */
 void nl_close(struct nl *nl);

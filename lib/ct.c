@@ -1,0 +1,244 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ct.h"
+#include "ct_message.h"
+#include "nl.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <libnetfilter_conntrack/libnetfilter_conntrack.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define PROTOCOLS_MAX 8
+
+/* Events come one in a datagram; the kernel packs a dump into at most 32 KiB (netlink_dump). */
+#define EVENT_BYTES (16 * 1024)
+#define DUMP_BYTES (64 * 1024)
+
+struct ct {
+	struct nl events, dump;
+	struct ct_stats stats;
+	uint32_t drops;		/* the kernel's count as it was last read */
+	uint8_t protocols[PROTOCOLS_MAX];
+	unsigned int protocol_count;	/* 0: all */
+};
+
+/* Before the groups are joined: nothing that is not wanted is ever queued. */
+static int attach_filter(struct ct *ct)
+{
+	struct nfct_filter *filter;
+	unsigned int i;
+	int err = 0;
+
+	if (!ct->protocol_count)
+		return 0;
+	filter = nfct_filter_create();
+	if (!filter)
+		return -ENOMEM;
+	for (i = 0; i < ct->protocol_count; i++)
+		nfct_filter_add_attr_u32(filter, NFCT_FILTER_L4PROTO, ct->protocols[i]);
+	if (nfct_filter_attach(nl_fd(&ct->events), filter) < 0)
+		err = -errno;
+	nfct_filter_destroy(filter);
+	return err;
+}
+
+static int open_events(struct ct *ct, uint32_t receive_buffer_bytes)
+{
+	int err = nl_open(&ct->events, NETLINK_NETFILTER, 0, EVENT_BYTES);
+
+	if (!err)
+		err = nl_set_receive_buffer(&ct->events, receive_buffer_bytes);
+	if (!err)
+		err = attach_filter(ct);
+	if (!err)
+		err = nl_join(&ct->events, NFNLGRP_CONNTRACK_NEW);
+	if (!err)
+		err = nl_join(&ct->events, NFNLGRP_CONNTRACK_DESTROY);
+	return err;
+}
+
+int ct_open(struct ct **out, const uint8_t *protocols, unsigned int count,
+	    uint32_t receive_buffer_bytes)
+{
+	struct ct *ct;
+	int err;
+
+	if (count > PROTOCOLS_MAX)
+		return -EINVAL;
+	ct = calloc(1, sizeof(*ct));
+	if (!ct)
+		return -ENOMEM;
+	if (count)
+		memcpy(ct->protocols, protocols, count);
+	ct->protocol_count = count;
+	err = open_events(ct, receive_buffer_bytes);
+	if (!err)
+		err = nl_open(&ct->dump, NETLINK_NETFILTER, 0, DUMP_BYTES);
+	if (err) {
+		ct_close(ct);
+		return err;
+	}
+	*out = ct;
+	return 0;
+}
+
+int ct_adopt(struct ct **out, int fd)
+{
+	struct ct *ct = calloc(1, sizeof(*ct));
+	int err;
+
+	if (!ct)
+		return -ENOMEM;
+	err = nl_open(&ct->dump, NETLINK_NETFILTER, 0, DUMP_BYTES);
+	if (!err)
+		err = nl_adopt(&ct->events, fd, NETLINK_NETFILTER, EVENT_BYTES);
+	if (err) {
+		ct_close(ct);
+		return err;
+	}
+	nl_drops(&ct->events, &ct->drops);
+	*out = ct;
+	return 0;
+}
+
+int ct_fd(const struct ct *ct)
+{
+	return nl_fd(&ct->events);
+}
+
+static unsigned int read_events(struct ct *ct, int len, ct_handler *handler, void *data)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)ct->events.buf;
+	struct ct_entry entry;
+	unsigned int handed_on = 0;
+
+	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+		if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_CTNETLINK)
+			continue;
+		ct->stats.received++;
+		if (ct_message_parse(&entry, nlh)) {
+			ct->stats.invalid++;
+			continue;
+		}
+		handler(&entry, data);
+		handed_on++;
+	}
+	return handed_on;
+}
+
+/* At every read: after the first ENOBUFS more is dropped without another one until the queue is
+ * empty (NETLINK_S_CONGESTED). */
+static void count_drops(struct ct *ct)
+{
+	uint32_t drops;
+
+	if (nl_drops(&ct->events, &drops))
+		return;
+	ct->stats.dropped += drops - ct->drops;
+	ct->drops = drops;
+}
+
+int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void *data)
+{
+	unsigned int handed_on = 0;
+	ssize_t n;
+
+	while (handed_on < max_messages) {
+		n = nl_receive(&ct->events);
+		if (n == 0)
+			break;
+		if (n > 0)
+			handed_on += read_events(ct, n, handler, data);
+		else if (n == -ENOBUFS)
+			ct->stats.enobufs++;
+		else if (n == -EMSGSIZE)
+			ct->stats.invalid++;
+		else
+			return n;
+	}
+	count_drops(ct);
+	return handed_on;
+}
+
+struct dump {
+	struct ct *ct;
+	ct_handler *handler;
+	void *data;
+};
+
+static bool wanted(const struct ct *ct, uint8_t protocol)
+{
+	return !ct->protocol_count || memchr(ct->protocols, protocol, ct->protocol_count);
+}
+
+static int read_dumped(const struct nlmsghdr *nlh, void *data)
+{
+	struct dump *dump = data;
+	struct ct_entry entry;
+
+	if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_CTNETLINK)
+		return 0;
+	if (ct_message_parse(&entry, nlh))
+		dump->ct->stats.invalid++;
+	else if (wanted(dump->ct, entry.original.protocol))
+		dump->handler(&entry, dump->data);
+	return 0;
+}
+
+int ct_dump(struct ct *ct, ct_handler *handler, void *data)
+{
+	struct dump dump = { ct, handler, data };
+	uint8_t buf[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg))];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	nlh->nlmsg_flags = NLM_F_DUMP;
+	nfg->nfgen_family = AF_UNSPEC;
+	nfg->version = NFNETLINK_V0;
+	return nl_request(&ct->dump, nlh, read_dumped, &dump);
+}
+
+const struct ct_stats *ct_stats(const struct ct *ct)
+{
+	return &ct->stats;
+}
+
+void ct_close(struct ct *ct)
+{
+	if (!ct)
+		return;
+	nl_close(&ct->dump);
+	nl_close(&ct->events);
+	free(ct);
+}
+
+static int read_number(const char *path, uint32_t *value)
+{
+	char text[32];
+	char *end;
+	ssize_t n;
+	int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text) - 1);
+	if (n < 0)
+		n = -errno;
+	close(fd);
+	if (n < 0)
+		return n;
+	text[n] = '\0';
+	*value = strtoul(text, &end, 10);
+	return end == text ? -EINVAL : 0;
+}
+
+int ct_count(uint32_t *count, uint32_t *max)
+{
+	int err = read_number("/proc/sys/net/netfilter/nf_conntrack_count", count);
+
+	return err ? err : read_number("/proc/sys/net/netfilter/nf_conntrack_max", max);
+}
