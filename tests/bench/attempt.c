@@ -101,6 +101,23 @@ static void fill_tuple(int fd, const struct destination *to, struct truth_row *r
 	}
 }
 
+void attempt_begin(struct truth_row *row)
+{
+	row->pid = getpid();
+	row->ppid = getppid();
+	row->uid = getuid();
+	row->start_real_ns = clock_ns(CLOCK_REALTIME);
+	row->start_ns = clock_ns(CLOCK_MONOTONIC);
+}
+
+void attempt_noted(struct truth_row *row, int fd, const struct destination *to, int error)
+{
+	row->latency_ns = clock_ns(CLOCK_MONOTONIC) - row->start_ns;
+	row->error = error;
+	fill_tuple(fd, to, row);
+	row->state = TRUTH_DONE;
+}
+
 static void finish(const struct attempt *attempt, int fd)
 {
 	struct linger reset = { .l_onoff = 1 };
@@ -119,30 +136,23 @@ int attempt_run(const struct attempt *attempt, const struct destination *to,
 		struct truth_row *row)
 {
 	struct timeval timeout = { attempt->timeout_ms / 1000, attempt->timeout_ms % 1000 * 1000 };
-	int fd = socket(to->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int fd = socket(to->address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0), error = 0;
 
 	if (fd < 0)
 		return -errno;
 	if (attempt->timeout_ms)
 		setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout));
-	row->pid = getpid();
-	row->ppid = getppid();
-	row->uid = getuid();
-	row->error = 0;
-	row->start_real_ns = clock_ns(CLOCK_REALTIME);
-	row->start_ns = clock_ns(CLOCK_MONOTONIC);
+	attempt_begin(row);
 	if (connect(fd, (struct sockaddr *)&to->address, to->len) < 0)
-		row->error = errno;
-	row->latency_ns = clock_ns(CLOCK_MONOTONIC) - row->start_ns;
-	if (row->error == EADDRNOTAVAIL) {
+		error = errno;
+	if (error == EADDRNOTAVAIL) {
 		close(fd);
-		return -EADDRNOTAVAIL;
+		return -error;
 	}
-	fill_tuple(fd, to, row);
-	if (!row->error)
+	attempt_noted(row, fd, to, error);
+	if (!error)
 		finish(attempt, fd);
 	row->close_ns = clock_ns(CLOCK_MONOTONIC);
 	close(fd);
-	row->state = TRUTH_DONE;
 	return 0;
 }

@@ -30,6 +30,12 @@ int destination_parse(struct destination *to, const char *text);
 int attempt_run(const struct attempt *attempt, const struct destination *to,
 		struct truth_row *row);
 
+/* The two halves of a row, for connects that are made in other ways. `attempt_begin` is called by the
+ * process that calls connect(), just before it; `attempt_noted` when the port is known: it fills in
+ * the tuple, the error and how long it took. */
+void attempt_begin(struct truth_row *row);
+void attempt_noted(struct truth_row *row, int fd, const struct destination *to, int error);
+
 uint64_t clock_ns(clockid_t clock);
 void sleep_until_ns(uint64_t monotonic_ns);
 

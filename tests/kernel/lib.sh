@@ -94,6 +94,7 @@ wait_for()
 		((SECONDS <= deadline)) || return 1
 		read -rt 0.01 -u "$idle"
 	done
+	return 0
 }
 
 # --- two namespaces with a veth pair
@@ -110,7 +111,11 @@ peer()
 
 netns_pair()
 {
-	ip netns add "$HERE" && ip netns add "$PEER" &&
+	for namespace in "$HERE" "$PEER"; do
+		ip netns add "$namespace" || exit 1
+		sysctl_in "$namespace" net.ipv6.conf.all.accept_dad=0 \
+			net.ipv6.conf.default.accept_dad=0
+	done
 	ip link add eth0 netns "$HERE" type veth peer name eth0 netns "$PEER" &&
 	ip -n "$HERE" addr add $here4/24 dev eth0 && ip -n "$PEER" addr add $peer4/24 dev eth0 &&
 	ip -n "$HERE" addr add $here6/64 dev eth0 nodad &&
@@ -119,14 +124,12 @@ netns_pair()
 		ip -n "$namespace" link set lo up
 		ip -n "$namespace" link set eth0 up
 	done
-	wait_for 5 link_ready "$HERE" && wait_for 5 link_ready "$PEER"
 }
 
-# Duplicate address detection is over.
-link_ready()
+# sysctl_in NAMESPACE NAME=VALUE…
+sysctl_in()
 {
-	ip -n "$1" -6 addr show dev eth0 scope link | grep -q 'inet6 fe80' &&
-		! ip -n "$1" -6 addr show dev eth0 | grep -q tentative
+	ip netns exec "$1" sysctl -qw "${@:2}"
 }
 
 listening()
@@ -136,10 +139,10 @@ listening()
 	ip netns exec "$namespace" ss -Htnl "sport = :$port" | grep -q .
 }
 
-# background COMMAND…: killed at the end. Its pid is in $!.
+# background NAMESPACE COMMAND…: killed at the end. Its pid is in $!.
 background()
 {
-	"$@" &
+	nsenter --net="/run/netns/$1" -- "${@:2}" &
 	children+=($!)
 }
 
@@ -151,7 +154,7 @@ serve()
 	for port; do
 		to+=(--to "$peer4:$port" --to "[$peer6]:$port")
 	done
-	background peer "$load" serve "${to[@]}" >"$work/serve"
+	background "$PEER" "$load" serve "${to[@]}" >"$work/serve"
 	wait_for 10 grep -q listening "$work/serve" || exit 1
 }
 
@@ -228,6 +231,29 @@ wait_records()
 	wait_for "$1" at_least "$2" "$3"
 }
 
+# compared TITLE TRUTH BOUND…: `compare` of the truth with what was written.
+compared()
+{
+	local title=$1 truth=$2
+	shift 2
+	check "$title" "$compare" "$truth" "$records" "$@"
+}
+
+# owned TITLE TRUTH: every connection of the truth is there once, with its process. What else was
+# recorded is not looked at.
+owned()
+{
+	compared "$1" "$2" --at-least connections=1 --at-least right%=100 --at-most missing=0 \
+		--at-most duplicate=0 --at-most wrong=0 --at-most unnamed=0 --at-most wrong_user=0 \
+		"${@:3}"
+}
+
+# all_written TRUTH: as many starts as the truth has lines, so that nothing need be waited for.
+all_written()
+{
+	at_least $(($(wc -l <"$1") - 1)) '.event.action == "connection_attempted"'
+}
+
 at_least()
 {
 	(($(count_records "$2" 2>/dev/null) >= $1))
@@ -242,8 +268,8 @@ cleanup()
 	trap - EXIT
 	for pid in $collector "${children[@]}"; do
 		kill -KILL "$pid" 2>/dev/null
+		wait "$pid" 2>/dev/null
 	done
-	wait 2>/dev/null
 	for namespace in $(ip netns list | awk -v id="$NFWHO_TEST_ID" 'index($1, id) == 1 { print $1 }'); do
 		for pid in $(ip netns pids "$namespace"); do
 			kill -KILL "$pid" 2>/dev/null
