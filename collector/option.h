@@ -2,6 +2,7 @@
 #ifndef NFWHO_OPTION_H
 #define NFWHO_OPTION_H
 
+#include "output.h"
 #include "owner.h"
 #include "record.h"
 #include "ruleset.h"
@@ -11,29 +12,11 @@
  * configuration files, of --help and of the lists in the manual pages.
  */
 
+#define OPTIONS_CONFIG "/etc/nfwho.conf"
+
 enum choice { CHOICE_AUTO, CHOICE_ON, CHOICE_OFF };
 
 enum ruleset_mode { RULESET_MODE_AUTO, RULESET_MODE_OWNED, RULESET_MODE_STATIC, RULESET_MODE_NONE };
-
-enum output_kind {
-	OUTPUT_STDOUT, OUTPUT_FILE, OUTPUT_UNIX, OUTPUT_STREAM, OUTPUT_TCP, OUTPUT_SYSLOG,
-	OUTPUT_ULOGD,
-};
-
-enum output_format { FORMAT_DEFAULT, FORMAT_ECS, FORMAT_ULOGD, FORMAT_TEXT };
-
-/* One --output, taken apart. */
-struct output {
-	enum output_kind kind;
-	enum output_format format;
-	char *target;		/* as given, without options: names it in messages and the ledger */
-	char *path;		/* file or socket; NULL for stdout, tcp, syslog */
-	char *host, *port;	/* tcp */
-	uint64_t size_bytes;	/* file: rotate at this size; 0 never */
-	unsigned int keep;	/* file: rotated files kept */
-	unsigned int mode;	/* file: permission bits */
-	char *group;		/* file: group name; NULL unchanged */
-};
 
 #define OPTIONS_OUTPUTS_MAX 16
 #define OPTIONS_LABELS_MAX 32
@@ -56,21 +39,40 @@ struct options {
 	enum record_command_line command_line;
 	struct record_label labels[OPTIONS_LABELS_MAX];
 	unsigned int label_count;
-	char *user;
+	char *user;		/* NULL: stay who we are */
 	bool final;
-	int log_level;		/* 0 error, 1 warning, 2 info, 3 debug */
+	int log_level;		/* enum log_level */
 };
 
 enum option_result { OPTION_RUN = 1, OPTION_HELP, OPTION_VERSION };
 
 /* Defaults, then the configuration file (--config, else /etc/nfwho.conf if it is there), then the
- * command line, which wins. Returns OPTION_*, or -EINVAL after writing one line that quotes what
- * was wrong and says what would be right into `error`. */
+ * command line, which wins: an --output there replaces the file's outputs, a --label the one with
+ * the same key. argv[0] is skipped. Returns OPTION_*, -ENOMEM, or -EINVAL after writing one line
+ * that quotes what was wrong and says what would be right into `error`. The caller owns the
+ * content of *options in every case: options_free(). */
 int options_read(struct options *options, int argc, char **argv, char *error, size_t error_size);
+
+/* Only the defaults. 0 or -ENOMEM. */
+int options_init(struct options *options);
+
+/* Applies the text of a configuration file; `name` stands for it in messages. `text` may be any
+ * bytes. Returns as options_read(), 0 for success. */
+int options_parse(struct options *options, const char *text, size_t len, const char *name,
+		  char *error, size_t error_size);
 
 void options_free(struct options *options);
 
 /* --help: every option with its default, to stdout. */
 void options_help(void);
+
+/* One option, for documents and tests that must name them all. */
+struct option_info {
+	const char *name, *argument, *preset;	/* preset NULL: none */
+	bool in_file;				/* may stand in a configuration file */
+};
+
+/* The index-th; false when there are no more. */
+bool option_info(unsigned int index, struct option_info *info);
 
 #endif

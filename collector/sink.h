@@ -11,7 +11,8 @@
 
 struct sinks;
 
-/* Opens all. On failure one line in `error`. The caller owns *out. */
+/* Opens all. On failure one line in `error`. The outputs are copied. The caller owns *out. A name
+ * in tcp:HOST:PORT is looked up here, and only here: this may take seconds. */
 int sinks_open(struct sinks **out, const struct output *outputs, unsigned int count, char *error,
 	       size_t error_size);
 
@@ -19,11 +20,11 @@ int sinks_open(struct sinks **out, const struct output *outputs, unsigned int co
 unsigned int sinks_formats(const struct sinks *s);
 
 /* Queues one line (newline included) for every sink of that format. Never blocks, never fails:
- * what does not fit is counted. */
+ * what does not fit is counted. FORMAT_PACKET: one whole frame instead of a line. */
 void sinks_write(struct sinks *s, enum output_format format, const char *line, size_t len);
 
-/* Writes what is queued, as far as it goes without blocking. Once per drained batch. Returns 0, or
- * -EPIPE when the reader of stdout went away. */
+/* Writes what is queued, as far as it goes without blocking. Once per drained batch, and when
+ * sinks_fd() is readable. Returns 0, or -EPIPE when the reader of stdout went away. */
 int sinks_flush(struct sinks *s);
 
 /* Descriptor for epoll: readable when a sink can take more or has to reconnect. */
@@ -35,7 +36,7 @@ void sinks_drain(struct sinks *s, unsigned int timeout_ms);
 /* SIGHUP: reopens files. */
 void sinks_reopen(struct sinks *s);
 
-/* Fills at most max; returns how many there are. */
+/* Fills at most max; returns how many there are. Targets live as long as the sinks. */
 unsigned int sinks_report(const struct sinks *s, struct record_sink *report, unsigned int max);
 
 void sinks_close(struct sinks *s);

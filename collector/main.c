@@ -1,0 +1,55 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "log.h"
+#include "option.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+static const struct {
+	const char *name, *help;
+	int (*call)(int argc, char **argv);
+} commands[] = {
+	{ NULL, NULL, NULL },
+};
+
+static void usage(FILE *to)
+{
+	fputs("usage: nfwho COMMAND [OPTION]...\n"
+	      "Who on this machine opened that connection, where it went and what became of it.\n\n",
+	      to);
+	for (size_t i = 0; commands[i].name; i++)
+		fprintf(to, "  nfwho %-8s  %s\n", commands[i].name, commands[i].help);
+}
+
+static int help(void)
+{
+	usage(stdout);
+	puts("\nOptions of run and check, and lines of " OPTIONS_CONFIG " [default]:");
+	options_help();
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const char *name = argc > 1 ? argv[1] : NULL;
+
+	/* A reader of stdout that goes away is an EPIPE, not a death. */
+	signal(SIGPIPE, SIG_IGN);
+	if (!name) {
+		usage(stderr);
+		return 2;
+	}
+	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
+		return help();
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+		puts("nfwho " NFWHO_VERSION);
+		return 0;
+	}
+	for (size_t i = 0; commands[i].name; i++) {
+		if (strcmp(name, commands[i].name) == 0)
+			return commands[i].call(argc - 1, argv + 1);
+	}
+	log_error("\"%.80s\" is not a command; --help lists them", name);
+	return 2;
+}
