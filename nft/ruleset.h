@@ -12,6 +12,8 @@
  */
 
 #define RULESET_TABLE "nfwho"
+#define RULESET_PREFIX "nfwho"		/* what `run` and `rules` put into config.prefix */
+#define RULESET_SNAPLEN_BYTES 256	/* IPv6 and TCP headers with all options, and extensions */
 
 enum ruleset_hook {
 	RULESET_OUTPUT		= 1 << 0,
@@ -35,8 +37,9 @@ struct ruleset_config {
 	uint32_t protocols;	/* enum ruleset_protocol */
 	bool loopback;		/* log loopback too */
 	bool conntrack;		/* match ct state; false: by SYN flags alone */
-	uint32_t limit_per_second;	/* 0: none; else what is over is counted by a second rule */
-	const char *prefix;	/* at most 127 bytes */
+	uint32_t limit_per_second;	/* of each rule, at most 10,000,000; 0: none. What is over is
+					 * counted by a second rule, never dropped */
+	const char *prefix;	/* at most 127 bytes of ASCII without " $ \ */
 };
 
 enum ruleset_state {
@@ -49,7 +52,8 @@ enum ruleset_state {
 
 struct ruleset;
 
-/* Opens the nf_tables socket. Returns 0, -EPERM, -EPROTONOSUPPORT (no nf_tables), or -errno. The
+/* Opens the nf_tables socket. Returns 0, -EPERM, -EPROTONOSUPPORT (no nf_tables), -EINVAL (a
+ * configuration no ruleset can say; without conntrack TCP is the only protocol), or -errno. The
  * caller owns *out. */
 int ruleset_open(struct ruleset **out, const struct ruleset_config *config);
 
@@ -57,23 +61,28 @@ int ruleset_open(struct ruleset **out, const struct ruleset_config *config);
 int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owner_portid);
 
 /* Creates the table as one batch. owned: with the owner flag, so that it dies with this socket and
- * survives others' `flush ruleset`; -EOPNOTSUPP where the kernel does not know the flag. An
- * unowned table of ours that stands is replaced in the same batch, its counters kept at zero.
- * -EEXIST: a foreign table of our name. -EBUSY: another process owns it. */
+ * survives others' `flush ruleset`; -EOPNOTSUPP where the kernel does not know the flag (< 5.12).
+ * A table of ours that stands is replaced in the same batch, its counters kept at zero.
+ * -EEXIST: a foreign table of our name. -EBUSY: another process owns it. -EPROTONOSUPPORT: the
+ * kernel lacks an expression (log, ct, limit, named counters). -EAGAIN: others keep changing the
+ * ruleset. */
 int ruleset_create(struct ruleset *r, bool owned);
 
 /* Removes our table if it is ours. 0 also if there was none. */
 int ruleset_remove(struct ruleset *r);
 
-/* Reads the counters of the rules that log: packets meant for the group, and what a limit in the
- * rule held back. -ENOENT if a rule is gone. */
+/* Reads the counters of the rules that log: packets meant for the group, and (not among them) what
+ * a limit in the rule held back. Two questions, no dump. Values only grow, for as long as *r
+ * lives: a counter that somebody reset, or that ruleset_create() made anew, is added to what was
+ * seen before. -ENOENT if a rule is gone. */
 int ruleset_counters(struct ruleset *r, uint64_t *matched, uint64_t *limited);
 
-/* The same ruleset as nft(8) text, a file that can be loaded twice. Returns bytes without NUL, or
- * -ENOSPC. */
+/* The same ruleset as nft(8) text, a file that can be loaded twice. Returns bytes without NUL,
+ * -EINVAL as ruleset_open(), or -ENOSPC (64 KiB hold any ruleset). */
 int ruleset_print(const struct ruleset_config *config, char *buf, size_t size);
 
-/* Descriptor that becomes readable when somebody changes the ruleset (NFNLGRP_NFTABLES). */
+/* Descriptor that becomes readable when somebody changes the ruleset (NFNLGRP_NFTABLES), or
+ * -errno. What *r itself changes is not reported. */
 int ruleset_watch(struct ruleset *r);
 
 struct ruleset_change {
@@ -86,7 +95,8 @@ struct ruleset_change {
  * inspect; or -errno. */
 int ruleset_read_change(struct ruleset *r, struct ruleset_change *change);
 
-/* The socket that owns the table (for a hand-over), and taking it back. */
+/* The socket that owns the table (for a hand-over), and taking it back: fd belongs to *out on
+ * success only. -ENOTSOCK, -EPROTOTYPE: not such a socket. */
 int ruleset_fd(const struct ruleset *r);
 int ruleset_adopt(struct ruleset **out, const struct ruleset_config *config, int fd);
 

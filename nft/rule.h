@@ -1,0 +1,44 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_RULE_H
+#define NFWHO_RULE_H
+
+#include "hook.h"
+
+struct nftnl_rule;
+
+/* What a configuration means, rule by rule, as expressions and as text. */
+
+struct rule {
+	const struct hook *hook;
+	uint8_t protocol;	/* IPPROTO_* */
+	bool over_limit;	/* counts what is over the limit and keeps it from the next rule */
+};
+
+/* Five protocols (ICMP has two), each with a limit, at each hook. */
+#define RULES_MAX (HOOK_COUNT * 5 * 2)
+
+/* Named counters, not the rules' own: they keep their values when the rules are loaded again. */
+#define RULE_COUNTER_MATCHED "matched"
+#define RULE_COUNTER_LIMITED "limited"
+
+#define RULE_TABLE_COMMENT "nfwho: logs new connections, blocks nothing"
+/* How a table's or a rule's comment begins if it is ours. */
+#define RULE_MARK "nfwho:"
+
+/* 0, or -EINVAL: what no ruleset can say (see ruleset_open()). */
+int rule_config_check(const struct ruleset_config *config);
+
+/* All rules in the order of their chains. Returns how many. */
+unsigned int rule_list(const struct ruleset_config *config, struct rule rules[static RULES_MAX]);
+
+/* The rule as libnftnl object, complete with table, chain and comment; NULL: no memory. */
+struct nftnl_rule *rule_build(const struct ruleset_config *config, const struct rule *rule);
+
+/* The rule in nft(8)'s language, without newline. Returns as snprintf(). */
+int rule_print(const struct ruleset_config *config, const struct rule *rule, char *buf,
+	       size_t size);
+
+/* True if both do the same: handles, comments and counts are left out of account. */
+bool rule_equal(const struct nftnl_rule *a, const struct nftnl_rule *b);
+
+#endif

@@ -1,0 +1,238 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "standing.h"
+#include "rule.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include <string.h>
+
+#include <libnftnl/chain.h>
+#include <libnftnl/rule.h>
+#include <libnftnl/table.h>
+#include <libnftnl/udata.h>
+
+#define TABLE_OWNER 7		/* NFTA_TABLE_OWNER, Linux 5.12 */
+#define DUMP_TRIES 8
+#define OBJECT_COUNT 2		/* the two counters */
+
+/* The comment's type is 0 in a table's and in a rule's user data alike. */
+static bool is_our_comment(const void *userdata, uint32_t len)
+{
+	const uint8_t *attr = userdata;
+	const size_t mark_len = strlen(RULE_MARK);
+
+	/* One byte type, one byte length, value. */
+	while (len >= 2 && attr[1] <= len - 2) {
+		if (attr[0] == NFTNL_UDATA_RULE_COMMENT)
+			return attr[1] > mark_len && memcmp(attr + 2, RULE_MARK, mark_len) == 0;
+		len -= 2 + attr[1];
+		attr += 2 + attr[1];
+	}
+	return false;
+}
+
+struct reading {
+	struct standing *out;
+	const struct ruleset_config *config;
+	const struct rule *rules;
+	unsigned int rule_count;
+	unsigned int seen[HOOK_COUNT];	/* rules of each chain so far */
+	bool has_userdata, differs;
+};
+
+static int read_table(const struct nlmsghdr *nlh, void *data)
+{
+	struct reading *reading = data;
+	struct nftnl_table *table = nftnl_table_alloc();
+	const struct nlattr *attr;
+	const void *userdata;
+	uint32_t len = 0;
+
+	if (!table)
+		return -ENOMEM;
+	if (nftnl_table_nlmsg_parse(nlh, table) < 0) {
+		nftnl_table_free(table);
+		return -EBADMSG;
+	}
+	reading->out->exists = true;
+	reading->out->flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
+	reading->out->use = nftnl_table_get_u32(table, NFTNL_TABLE_USE);
+	userdata = nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &len);
+	reading->has_userdata = userdata != NULL;
+	reading->out->marked = userdata && is_our_comment(userdata, len);
+	/* Not by libnftnl: versions before 1.2.0 do not know it. */
+	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
+		if (mnl_attr_get_type(attr) == TABLE_OWNER &&
+		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
+			reading->out->owner_portid = ntohl(mnl_attr_get_u32(attr));
+	nftnl_table_free(table);
+	return 0;
+}
+
+static int ask_table(struct nl *nl, struct reading *reading)
+{
+	_Alignas(struct nlmsghdr) char buf[256];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETTABLE, NFPROTO_INET, 0, 0);
+	int err;
+
+	mnl_attr_put_strz(nlh, NFTA_TABLE_NAME, RULESET_TABLE);
+	err = nl_request(nl, nlh, read_table, reading);
+	return err == -ENOENT ? 0 : err;
+}
+
+struct chain_question {
+	const struct hook *hook;
+	bool fits;
+};
+
+static int read_chain(const struct nlmsghdr *nlh, void *data)
+{
+	struct chain_question *question = data;
+	struct nftnl_chain *chain = nftnl_chain_alloc();
+	const char *type;
+
+	if (!chain)
+		return -ENOMEM;
+	if (nftnl_chain_nlmsg_parse(nlh, chain) < 0) {
+		nftnl_chain_free(chain);
+		return -EBADMSG;
+	}
+	type = nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE);
+	question->fits = type && strcmp(type, "filter") == 0 &&
+		nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) &&
+		nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) == question->hook->number &&
+		nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO) == HOOK_PRIORITY &&
+		nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_ACCEPT;
+	nftnl_chain_free(chain);
+	return 0;
+}
+
+static int ask_chain(struct nl *nl, struct reading *reading, const struct hook *hook)
+{
+	_Alignas(struct nlmsghdr) char buf[256];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETCHAIN, NFPROTO_INET, 0, 0);
+	struct chain_question question = { .hook = hook };
+	int err;
+
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_TABLE, RULESET_TABLE);
+	mnl_attr_put_strz(nlh, NFTA_CHAIN_NAME, hook->name);
+	err = nl_request(nl, nlh, read_chain, &question);
+	if (!question.fits)
+		reading->differs = true;
+	return err == -ENOENT ? 0 : err;
+}
+
+/* The configuration's rule at this place of this chain; NULL if the chain ends before. */
+static const struct rule *expected_rule(struct reading *reading, const char *chain)
+{
+	unsigned int place = 0;
+
+	for (unsigned int h = 0; h < HOOK_COUNT; h++)
+		if (strcmp(hooks[h].name, chain) == 0)
+			place = ++reading->seen[h];
+	if (place == 0)
+		return NULL;
+	for (unsigned int i = 0; i < reading->rule_count; i++)
+		if (strcmp(reading->rules[i].hook->name, chain) == 0 && --place == 0)
+			return &reading->rules[i];
+	return NULL;
+}
+
+static int compare_rule(struct reading *reading, const struct nftnl_rule *standing)
+{
+	const char *chain = nftnl_rule_get_str(standing, NFTNL_RULE_CHAIN);
+	const struct rule *rule = chain ? expected_rule(reading, chain) : NULL;
+	struct nftnl_rule *wanted;
+	const void *userdata;
+	uint32_t len = 0;
+
+	userdata = nftnl_rule_get_data(standing, NFTNL_RULE_USERDATA, &len);
+	if (!reading->has_userdata && userdata && is_our_comment(userdata, len))
+		reading->out->marked = true;
+	if (!rule) {
+		reading->differs = true;
+		return 0;
+	}
+	wanted = rule_build(reading->config, rule);
+	if (!wanted)
+		return -ENOMEM;
+	if (!rule_equal(standing, wanted))
+		reading->differs = true;
+	nftnl_rule_free(wanted);
+	return 0;
+}
+
+static int read_rule(const struct nlmsghdr *nlh, void *data)
+{
+	struct nftnl_rule *rule = nftnl_rule_alloc();
+	const char *table;
+	int err = 0;
+
+	if (!rule)
+		return -ENOMEM;
+	if (nftnl_rule_nlmsg_parse(nlh, rule) < 0) {
+		nftnl_rule_free(rule);
+		return -EBADMSG;
+	}
+	/* Old kernels do not filter a dump by table. */
+	table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
+	if (table && strcmp(table, RULESET_TABLE) == 0)
+		err = compare_rule(data, rule);
+	nftnl_rule_free(rule);
+	return err;
+}
+
+static int ask_rules(struct nl *nl, struct reading *reading)
+{
+	_Alignas(struct nlmsghdr) char buf[256];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 0);
+	int err;
+
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, RULESET_TABLE);
+	err = nl_request(nl, nlh, read_rule, reading);
+	return err == -ENOENT ? -EINTR : err;
+}
+
+static int read_all(struct nl *nl, struct reading *reading)
+{
+	uint32_t chain_count = 0, rules_seen = 0;
+	int err = ask_table(nl, reading);
+
+	if (err || !reading->out->exists)
+		return err;
+	for (size_t h = 0; h < HOOK_COUNT; h++) {
+		if (!(reading->config->hooks & hooks[h].flag))
+			continue;
+		chain_count++;
+		err = ask_chain(nl, reading, &hooks[h]);
+		if (err)
+			return err;
+	}
+	err = ask_rules(nl, reading);
+	for (size_t h = 0; h < HOOK_COUNT; h++)
+		rules_seen += reading->seen[h];
+	reading->out->as_configured = !reading->differs && rules_seen == reading->rule_count &&
+		reading->out->use == chain_count + OBJECT_COUNT &&
+		!(reading->out->flags & STANDING_FLAG_DORMANT);
+	return err;
+}
+
+int standing_read(struct nl *nl, const struct ruleset_config *config, struct standing *out)
+{
+	struct rule rules[RULES_MAX];
+	unsigned int count = rule_list(config, rules);
+	int err = -EINTR;
+
+	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {
+		struct reading reading = {
+			.out = out, .config = config, .rules = rules, .rule_count = count,
+		};
+
+		*out = (struct standing){ .exists = false };
+		err = read_all(nl, &reading);
+	}
+	return err;
+}
