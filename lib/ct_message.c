@@ -78,7 +78,7 @@ static bool read_tuple(struct tuple *t, const struct nlattr *nest)
 	return protocol(t, proto);
 }
 
-static bool counters(const struct nlattr *nest, uint64_t *packets, uint64_t *bytes)
+static bool direction(const struct nlattr *nest, uint64_t *packets, uint64_t *bytes)
 {
 	const struct nlattr *tb[CTA_COUNTERS_MAX + 1];
 
@@ -87,14 +87,29 @@ static bool counters(const struct nlattr *nest, uint64_t *packets, uint64_t *byt
 	       attr_be64(tb[CTA_COUNTERS_BYTES], bytes);
 }
 
-static bool timestamps(struct ct_entry *e, const struct nlattr *nest)
+/* Both directions or nothing. */
+static void counters(struct ct_entry *e, const struct nlattr *original,
+		     const struct nlattr *reply)
+{
+	uint64_t packets[2], bytes[2];
+
+	if (!direction(original, &packets[0], &bytes[0]) ||
+	    !direction(reply, &packets[1], &bytes[1]))
+		return;
+	memcpy(e->packets, packets, sizeof(packets));
+	memcpy(e->bytes, bytes, sizeof(bytes));
+	e->has_counters = true;
+}
+
+static void timestamps(struct ct_entry *e, const struct nlattr *nest)
 {
 	const struct nlattr *tb[CTA_TIMESTAMP_MAX + 1];
 
-	if (attr_table_of_nest(tb, CTA_TIMESTAMP_MAX, nest))
-		return false;
+	if (attr_table_of_nest(tb, CTA_TIMESTAMP_MAX, nest) ||
+	    !attr_be64(tb[CTA_TIMESTAMP_START], &e->start_real_ns))
+		return;
 	attr_be64(tb[CTA_TIMESTAMP_STOP], &e->stop_real_ns);
-	return attr_be64(tb[CTA_TIMESTAMP_START], &e->start_real_ns);
+	e->has_timestamps = true;
 }
 
 static bool tcp_state(const struct nlattr *nest, uint8_t *state)
@@ -140,11 +155,8 @@ int ct_message_parse(struct ct_entry *entry, const struct nlmsghdr *nlh)
 	attr_be32(tb[CTA_STATUS], &entry->status);
 	attr_be32(tb[CTA_MARK], &entry->mark);
 	entry->zone = ct_message_zone(tb);
-	entry->has_counters = counters(tb[CTA_COUNTERS_ORIG], &entry->packets[0],
-				       &entry->bytes[0]) &&
-			      counters(tb[CTA_COUNTERS_REPLY], &entry->packets[1],
-				       &entry->bytes[1]);
-	entry->has_timestamps = timestamps(entry, tb[CTA_TIMESTAMP]);
+	counters(entry, tb[CTA_COUNTERS_ORIG], tb[CTA_COUNTERS_REPLY]);
+	timestamps(entry, tb[CTA_TIMESTAMP]);
 	entry->has_tcp_state = tcp_state(tb[CTA_PROTOINFO], &entry->tcp_state);
 	entry->has_timeout = attr_be32(tb[CTA_TIMEOUT], &entry->timeout_s);
 	return 0;
