@@ -32,39 +32,55 @@ struct owner_config {
 /* One question and its answer. The caller fills the first part and zeroes the rest. */
 struct owner_query {
 	struct tuple tuple;
+	uint32_t ifindex;		/* the device its packets leave by; 0: unknown */
 	uint32_t uid;			/* of the socket file, from NFLOG; see has_uid */
 	bool has_uid;
+	bool from_packet;		/* has_uid is what NFLOG said of a packet of this host's: no
+					 * uid means no file, which a kernel socket has not */
 
 	enum owner_rung rung;		/* never OWNER_TRACE */
 	bool socket_found;		/* the fields up to cgroup_id hold */
 	bool socket_orphan;		/* found, but no file refers to it (inode 0): closing */
-	uint32_t socket_uid;
+	bool unfinished;		/* the search was stopped by its share of time: asking again
+					 * later may name it */
+	uint32_t socket_uid;		/* means nothing for an orphan */
 	uint64_t inode, cookie, cgroup_id;	/* 0: unknown */
 	uint8_t socket_state;		/* TCP_*; 0 unknown */
 	struct process *process;	/* borrowed from the table: the oldest holder */
-	uint32_t holders[OWNER_HOLDERS_MAX];
-	uint32_t holder_count;		/* all of them, also over the maximum */
+	uint32_t holders[OWNER_HOLDERS_MAX];	/* oldest first: the first found, the relatives that
+					 * share it (parent, children, siblings), and others met
+					 * on the way; a stranger it was passed to may be missing */
+	uint32_t holder_count;		/* also those over the maximum */
 };
 
 struct owner_stats {
-	uint64_t lookups, sockets, walks, walk_pids, cache_hits;
+	uint64_t lookups, sockets;	/* asked for, found */
+	uint64_t others;		/* the tuple was another user's or another socket's by then */
+	uint64_t walks, walks_cut;	/* through all processes; of them stopped by their time */
+	uint64_t walk_pids, walk_descriptors;	/* looked into, for whatever search */
+	uint64_t walk_denied;		/* processes that may not be looked into */
+	uint64_t walk_ns;		/* time spent on it */
+	uint64_t cache_hits;
+	uint64_t invalid;		/* answers of the kernel's that could not be read */
 };
 
 /* Returns 0 or -errno (mode DIAG and no sock_diag: -EPROTONOSUPPORT). The caller owns *out. */
 int owner_new(struct owner **out, const struct owner_config *config);
 void owner_free(struct owner *o);
 
-/* Answers all of `queries` together: one exact socket lookup each, then at most one walk of
- * /proc/PID/fd for all inodes, likeliest processes first. Never guesses: a process is named only
- * if it holds the inode now, and the inode still belongs to the tuple after it was found. */
+/* Answers all of `queries` together (256 at a time): one exact socket lookup each, then at most one
+ * walk of /proc/PID/fd for all inodes, likeliest processes first, bounded to a fifth of the time
+ * that passes. Never guesses: a process is named only if it holds the inode now, and the tuple is
+ * not another socket's after it was found. Where NFLOG's uid and the socket's differ, the tuple
+ * has been used again and the uid alone is the answer. Returns 0 or -errno (no witness answers). */
 int owner_lookup(struct owner *o, struct owner_query *queries, unsigned int count);
 
 /* The socket alone, no process: microseconds. Fills socket_found ... socket_state. Returns 0, or
  * -ENOENT if there is none. */
 int owner_socket(struct owner *o, struct owner_query *query);
 
-/* Whether pid holds this socket inode among its descriptors. 1 yes, 0 no, -errno (gone, or not
- * allowed to look). */
+/* Whether pid holds this socket inode among its descriptors. 1 yes, 0 no, -errno (gone; not allowed
+ * to look; -EAGAIN: too many descriptors for the time there is). */
 int owner_holds(struct owner *o, uint32_t pid, uint64_t inode);
 
 /* cgroup v2 path for an id, "" if it is gone or unknown. Valid until the next call. */

@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "procfd.h"
+
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* As many entries as one getdents64 hands out: 24 bytes each. */
+#define PROCFD_BUFFER_BYTES 16384
+
+/* Threads looked at in a process whose main thread has ended. */
+#define PROCFD_THREADS_MAX 16
+
+struct scan {
+	procfd_handler *handler;
+	void *data;
+	unsigned int max, seen;
+	bool stopped;
+};
+
+static int open_directory(int at, const char *name)
+{
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return fd < 0 ? -errno : fd;
+}
+
+int procfd_open(int proc_fd, uint32_t pid)
+{
+	char name[12];
+	int fd;
+
+	snprintf(name, sizeof(name), "%" PRIu32, pid);
+	fd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+bool procfd_socket_inode(const char *target, size_t len, uint64_t *inode)
+{
+	static const char prefix[] = "socket:[";
+	size_t i = sizeof(prefix) - 1;
+
+	*inode = 0;
+	if (len < i + 2 || memcmp(target, prefix, i) != 0 || target[len - 1] != ']')
+		return false;
+	for (; i < len - 1; i++) {
+		unsigned int digit = (unsigned char)target[i] - '0';
+
+		if (digit > 9 || *inode > (UINT64_MAX - digit) / 10)
+			return false;
+		*inode = *inode * 10 + digit;
+	}
+	return true;
+}
+
+/* Returns 1 and the inode for a socket, 0 for anything else, -errno. */
+static int read_link(int at, const char *name, uint64_t *inode)
+{
+	char target[40];
+	ssize_t n = readlinkat(at, name, target, sizeof(target));
+
+	if (n < 0)
+		return -errno;
+	return procfd_socket_inode(target, n, inode);
+}
+
+int procfd_socket(int pid_fd, int fd, uint64_t *inode)
+{
+	char name[20];
+	int ret;
+
+	snprintf(name, sizeof(name), "fd/%d", fd);
+	ret = read_link(pid_fd, name, inode);
+	return ret == -ENOENT ? 0 : ret;
+}
+
+/* Reads a whole small file. Returns its length, NUL added, or -errno. */
+static ssize_t read_file(int at, const char *name, char *buf, size_t size)
+{
+	int fd = openat(at, name, O_RDONLY | O_CLOEXEC);
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, buf, size - 1);
+	if (n < 0)
+		n = -errno;
+	else
+		buf[n] = '\0';
+	close(fd);
+	return n;
+}
+
+/* The process a thread belongs to. "Tgid:" comes after the name, whose newlines the kernel
+ * escapes, so that no name can forge the line. */
+static int read_tgid(int pid_fd, uint32_t *tgid)
+{
+	char buf[512];
+	ssize_t n = read_file(pid_fd, "status", buf, sizeof(buf));
+	const char *line;
+
+	if (n < 0)
+		return n;
+	line = strstr(buf, "\nTgid:\t");
+	if (!line)
+		return -EBADMSG;
+	*tgid = strtoul(line + 7, NULL, 10);
+	return *tgid ? 0 : -EBADMSG;
+}
+
+int procfd_identify(int pid_fd, struct procfd_identity *who)
+{
+	char buf[512];
+	ssize_t n = read_file(pid_fd, "stat", buf, sizeof(buf));
+	char *at, *end;
+
+	memset(who, 0, sizeof(*who));
+	if (n < 0)
+		return n;
+	at = strrchr(buf, ')');		/* the name may hold any byte, a ')' too */
+	if (!at || strlen(at) < 4)
+		return -EBADMSG;
+	who->ppid = strtoul(at + 4, &end, 10);
+	/* ppid is field 4, the start time field 22 (proc_pid_stat(5)). */
+	for (int field = 4; field < 22; field++) {
+		at = end;
+		who->start_ticks = strtoull(at, &end, 10);
+		if (end == at)
+			return -EBADMSG;
+	}
+	return read_tgid(pid_fd, &who->pid);
+}
+
+int procfd_children(int pid_fd, uint32_t pid, uint32_t *pids, unsigned int max)
+{
+	char name[40], buf[4096];
+	unsigned int count = 0;
+	char *at = buf, *end;
+	ssize_t n;
+
+	snprintf(name, sizeof(name), "task/%" PRIu32 "/children", pid);
+	n = read_file(pid_fd, name, buf, sizeof(buf));
+	if (n < 0)
+		return n;
+	for (;; at = end) {
+		uint32_t child = strtoul(at, &end, 10);
+
+		if (end == at || *end != ' ')	/* cut off by the buffer's end */
+			break;
+		pids[count++ % max] = child;
+	}
+	return count < max ? count : max;
+}
+
+/* One buffer of directory entries. Returns 0, or -errno of a link that may not be read. */
+static int scan_entries(int fd_dir, const char *buf, long len, struct scan *scan)
+{
+	const struct dirent64 *entry;
+
+	for (long at = 0; at < len && !scan->stopped; at += entry->d_reclen) {
+		uint64_t inode;
+		int ret;
+
+		entry = (const struct dirent64 *)(buf + at);
+		if (entry->d_name[0] == '.')
+			continue;
+		scan->seen++;
+		ret = read_link(fd_dir, entry->d_name, &inode);
+		if (ret < 0 && ret != -ENOENT)
+			return ret;
+		if (ret > 0 &&
+		    !scan->handler(strtol(entry->d_name, NULL, 10), inode, scan->data))
+			scan->stopped = true;
+		if (scan->seen >= scan->max)
+			scan->stopped = true;
+	}
+	return 0;
+}
+
+static int scan_directory(int at, const char *name, struct scan *scan)
+{
+	_Alignas(struct dirent64) char buf[PROCFD_BUFFER_BYTES];
+	int fd = open_directory(at, name), err = 0;
+	long n;
+
+	if (fd < 0)
+		return fd;
+	while (!err && !scan->stopped) {
+		n = syscall(SYS_getdents64, fd, buf, sizeof(buf));
+		if (n < 0)
+			err = -errno;
+		if (n <= 0)
+			break;
+		err = scan_entries(fd, buf, n, scan);
+	}
+	close(fd);
+	return err;
+}
+
+/* The main thread has ended: the first thread that still has descriptors stands for all. */
+static int scan_threads(int pid_fd, struct scan *scan)
+{
+	_Alignas(struct dirent64) char buf[1024];
+	int task = open_directory(pid_fd, "task"), threads = 0;
+	const struct dirent64 *entry;
+	char path[272];
+	long n;
+
+	if (task < 0)
+		return task;
+	n = syscall(SYS_getdents64, task, buf, sizeof(buf));
+	for (long at = 0; at < n && scan->seen == 0; at += entry->d_reclen) {
+		entry = (const struct dirent64 *)(buf + at);
+		if (entry->d_name[0] == '.' || threads++ == PROCFD_THREADS_MAX)
+			continue;
+		snprintf(path, sizeof(path), "%s/fd", entry->d_name);
+		scan_directory(task, path, scan);
+	}
+	close(task);
+	return 0;
+}
+
+int procfd_scan(int pid_fd, unsigned int max_descriptors, procfd_handler *handler, void *data)
+{
+	struct scan scan = { .handler = handler, .data = data, .max = max_descriptors };
+	int err = scan_directory(pid_fd, "fd", &scan);
+	struct stat task;
+
+	/* Links of a directory: ".", "..", and one for each thread. */
+	if (!err && scan.seen == 0 && fstatat(pid_fd, "task", &task, 0) == 0 && task.st_nlink > 3)
+		err = scan_threads(pid_fd, &scan);
+	if (err)
+		return err;
+	return scan.seen < INT_MAX ? (int)scan.seen : INT_MAX;
+}

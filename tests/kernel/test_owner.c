@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Who holds a socket, asked of the real kernel, in a network namespace of its own. */
+#include "owner.h"
+#include "world.h"
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/tcp.h>
+#include <sched.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static int with_diag(void **state)
+{
+	return world_open((struct world **)state, OWNER_LOOKUP_DIAG);
+}
+
+static int with_proc(void **state)
+{
+	return world_open((struct world **)state, OWNER_LOOKUP_PROC);
+}
+
+static int close_world(void **state)
+{
+	world_close(*state);
+	return 0;
+}
+
+static struct owner_query ask(struct world *w, const struct tuple *tuple)
+{
+	struct owner_query q = { .tuple = *tuple, .uid = geteuid(), .has_uid = true };
+
+	assert_int_equal(owner_lookup(w->owner, &q, 1), 0);
+	return q;
+}
+
+static void the_process_that_connects_is_named(void **state)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	for (int i = 0; i < 2; i++) {
+		struct pair p = pair_open(families[i], SOCK_STREAM);
+		struct owner_query q = ask(*state, &p.tuple);
+
+		assert_int_equal(q.rung, OWNER_SOCKET);
+		assert_non_null(q.process);
+		assert_int_equal(q.process->pid, getpid());
+		assert_int_equal(q.inode, inode_of(p.fd));
+		assert_int_equal(q.socket_state, TCP_ESTABLISHED);
+		assert_int_equal(q.holder_count, 1);
+		pair_close(&p);
+	}
+}
+
+static void an_unanswered_connect_is_named(void **state)
+{
+	struct tuple t;
+	int fd = connect_into_the_void(&t);
+	struct owner_query q = ask(*state, &t);
+
+	assert_int_equal(q.rung, OWNER_SOCKET);
+	assert_int_equal(q.socket_state, TCP_SYN_SENT);
+	assert_int_equal(q.process->pid, getpid());
+	close(fd);
+}
+
+static void a_listener_is_no_owner(void **state)
+{
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	struct tuple t = tuple_reverse(&p.tuple);
+	struct owner_query q;
+
+	t.dport = htons(9);	/* nobody's: the kernel answers with the listener on t.sport */
+	q = ask(*state, &t);
+	assert_false(q.socket_found);
+	assert_int_equal(q.rung, OWNER_UID);
+	assert_null(q.process);
+	pair_close(&p);
+}
+
+static void a_reuseport_sibling_is_no_owner(void **state)
+{
+	struct tuple a, b, c;
+	int first = udp_reuseport(4444, 5001, &a), second = udp_reuseport(4444, 5002, &b);
+	struct owner_query q = ask(*state, &a);
+
+	assert_int_equal(q.inode, inode_of(first));
+	q = ask(*state, &b);
+	assert_int_equal(q.inode, inode_of(second));
+	c = a;
+	c.dport = htons(5003);
+	q = ask(*state, &c);
+	assert_false(q.socket_found);
+	assert_null(q.process);
+	close(first);
+	close(second);
+}
+
+static void a_connected_udp_socket_is_named(void **state)
+{
+	static const int families[] = { AF_INET, AF_INET6 };
+
+	for (int i = 0; i < 2; i++) {
+		struct pair p = pair_open(families[i], SOCK_DGRAM);
+		struct owner_query q = ask(*state, &p.tuple);
+
+		assert_int_equal(q.rung, OWNER_SOCKET);
+		assert_int_equal(q.inode, inode_of(p.fd));
+		pair_close(&p);
+	}
+}
+
+static void a_v4_mapped_socket_is_found_as_ipv4(void **state)
+{
+	struct pair p = pair_open_mapped();
+	struct owner_query q = ask(*state, &p.tuple);
+
+	assert_int_equal(p.tuple.family, AF_INET);
+	assert_int_equal(q.rung, OWNER_SOCKET);
+	assert_int_equal(q.inode, inode_of(p.fd));
+	pair_close(&p);
+}
+
+static void time_wait_has_no_process_and_no_user(void **state)
+{
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	struct owner_query q = { .tuple = p.tuple };
+
+	close(p.fd);
+	close(p.accepted);
+	p.fd = p.accepted = -1;
+	assert_int_equal(owner_lookup(((struct world *)*state)->owner, &q, 1), 0);
+	assert_true(q.socket_found);
+	assert_true(q.socket_orphan);
+	assert_int_equal(q.inode, 0);
+	assert_int_equal(q.rung, OWNER_NONE);
+	pair_close(&p);
+}
+
+static void of_two_that_share_the_older_is_named(void **state)
+{
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	pid_t child = child_idle();
+	struct owner_query q = ask(*state, &p.tuple);
+
+	assert_int_equal(q.process->pid, getpid());
+	assert_int_equal(q.holder_count, 2);
+	assert_int_equal(q.holders[0], getpid());
+	assert_int_equal(q.holders[1], child);
+	child_end(child);
+	pair_close(&p);
+}
+
+static void a_passed_socket_belongs_to_who_holds_it(void **state)
+{
+	struct tuple t;
+	int control, fd;
+	pid_t child = child_connects_and_passes(&t, &fd, &control);
+	struct owner_query q = ask(*state, &t);
+
+	assert_int_equal(q.holder_count, 2);
+	assert_int_equal(q.process->pid, getpid());
+	close(control);		/* the child ends */
+	waitpid(child, NULL, 0);
+	q = ask(*state, &t);
+	assert_int_equal(q.holder_count, 1);
+	assert_int_equal(q.process->pid, getpid());
+	close(fd);
+}
+
+/* The child's pid is in every cache; then it is somebody else's, who holds another socket at the
+ * same descriptor number. */
+static void a_pid_given_to_another_is_no_owner(void **state)
+{
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	struct tuple t;
+	int control, fd;
+	pid_t child = child_connects_and_passes(&t, &fd, &control), other;
+	struct owner_query q = ask(*state, &t);
+
+	assert_int_equal(q.holder_count, 2);
+	close(control);
+	waitpid(child, NULL, 0);
+	other = child_with_pid(child, fd, p.fd);
+	if (other != child)
+		skip();
+	q = ask(*state, &t);
+	assert_int_equal(q.process->pid, getpid());
+	assert_int_equal(q.holder_count, 1);
+	close(fd);
+	q = ask(*state, &t);
+	assert_null(q.process);
+	child_end(other);
+	pair_close(&p);
+}
+
+/* A socket in flight over a unix socket has a file but no holder. Only NFLOG's silence about the
+ * user makes it the kernel's. */
+static void a_socket_nobody_holds_is_the_users_or_the_kernels(void **state)
+{
+	struct world *w = *state;
+	struct tuple t;
+	int ends[2], fd = connect_into_the_void(&t);
+	struct owner_query q;
+
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	send_fd(ends[0], fd);
+	close(fd);
+	q = ask(w, &t);
+	assert_true(q.socket_found);
+	assert_false(q.unfinished);
+	assert_int_equal(q.rung, OWNER_UID);
+	assert_null(q.process);
+
+	q = (struct owner_query){ .tuple = t, .from_packet = true };
+	assert_int_equal(owner_lookup(w->owner, &q, 1), 0);
+	assert_int_equal(q.rung, OWNER_KERNEL);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void another_users_socket_is_no_answer(void **state)
+{
+	struct world *w = *state;
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	struct owner_query q = { .tuple = p.tuple, .uid = 54321, .has_uid = true };
+
+	assert_int_equal(owner_lookup(w->owner, &q, 1), 0);
+	assert_int_equal(q.rung, OWNER_UID);
+	assert_null(q.process);
+	assert_false(q.socket_found);
+	pair_close(&p);
+}
+
+static void a_process_can_be_asked_for_an_inode(void **state)
+{
+	struct world *w = *state;
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	pid_t child = child_idle();
+	uint64_t inode = inode_of(p.fd);
+
+	assert_int_equal(owner_holds(w->owner, getpid(), inode), 1);
+	assert_int_equal(owner_holds(w->owner, child, inode), 1);
+	assert_int_equal(owner_holds(w->owner, getppid(), inode), 0);
+	child_end(child);
+	assert_true(owner_holds(w->owner, child, inode) < 0);
+	pair_close(&p);
+}
+
+static void a_batch_is_answered_one_by_one(void **state)
+{
+	enum { COUNT = 100 };
+	struct world *w = *state;
+	struct owner_query q[COUNT];
+	struct pair p[COUNT];
+
+	memset(q, 0, sizeof(q));
+	for (int i = 0; i < COUNT; i++) {
+		p[i] = pair_open(i & 1 ? AF_INET6 : AF_INET, SOCK_STREAM);
+		q[i].tuple = p[i].tuple;
+		if (i % 10 == 9)
+			q[i].tuple.dport = htons(1);
+	}
+	assert_int_equal(owner_lookup(w->owner, q, COUNT), 0);
+	for (int i = 0; i < COUNT; i++) {
+		assert_int_equal(q[i].inode, i % 10 == 9 ? 0 : inode_of(p[i].fd));
+		assert_int_equal(q[i].rung, i % 10 == 9 ? OWNER_NONE : OWNER_SOCKET);
+		pair_close(&p[i]);
+	}
+}
+
+#define BOTH(f) \
+	{ #f " (sock_diag)", f, with_diag, close_world, NULL }, \
+	{ #f " (/proc/net)", f, with_proc, close_world, NULL }
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		BOTH(the_process_that_connects_is_named),
+		BOTH(an_unanswered_connect_is_named),
+		BOTH(a_listener_is_no_owner),
+		BOTH(a_reuseport_sibling_is_no_owner),
+		BOTH(a_connected_udp_socket_is_named),
+		BOTH(a_v4_mapped_socket_is_found_as_ipv4),
+		BOTH(time_wait_has_no_process_and_no_user),
+		BOTH(of_two_that_share_the_older_is_named),
+		BOTH(a_passed_socket_belongs_to_who_holds_it),
+		BOTH(a_pid_given_to_another_is_no_owner),
+		BOTH(a_socket_nobody_holds_is_the_users_or_the_kernels),
+		BOTH(another_users_socket_is_no_answer),
+		BOTH(a_process_can_be_asked_for_an_inode),
+		BOTH(a_batch_is_answered_one_by_one),
+	};
+
+	if (world_enter() < 0)
+		return 77;
+	return cmocka_run_group_tests_name("owner", tests, NULL, NULL);
+}
