@@ -5,18 +5,18 @@
 #include <stdbool.h>
 #include <stddef.h>
 
-/* Bytes that wait to be written, first in, first out, in one piece of memory that grows up to a
- * limit. */
+/* Bytes that wait to be written, first in, first out, always in one piece. */
 
 struct queue {
 	char *data;
-	size_t start, end, capacity, limit;
+	size_t start, end, limit;
 };
 
-void queue_init(struct queue *q, size_t limit_bytes);
+/* Takes address space of twice the limit, memory only as it is used. 0 or -ENOMEM. */
+int queue_init(struct queue *q, size_t limit_bytes);
 void queue_fini(struct queue *q);
 
-/* Adds all of it or, if there is no room (or no memory), nothing: false. */
+/* Adds all of it or, if there is no room, nothing: false. */
 bool queue_push(struct queue *q, const void *bytes, size_t len);
 
 /* What waits; valid until the next call. */

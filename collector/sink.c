@@ -241,11 +241,12 @@ static int open_one(struct sink *s, const struct output *output, int epoll_fd, c
 	s->epoll_fd = epoll_fd;
 	s->kind = kinds[output->kind];
 	ret = output_copy(&s->output, output);
+	if (ret == 0)
+		ret = queue_init(&s->queue, output->queue_bytes);
 	if (ret < 0) {
 		snprintf(error, error_size, "%s: out of memory", output->target);
 		return ret;
 	}
-	queue_init(&s->queue, output->queue_bytes);
 	if (s->output.format == FORMAT_DEFAULT)
 		s->output.format = output->kind == OUTPUT_STDOUT && isatty(STDOUT_FILENO) ?
 			FORMAT_TEXT : FORMAT_ECS;

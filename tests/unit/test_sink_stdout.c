@@ -1,0 +1,184 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "log.h"
+#include "queue.h"
+#include "sink.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+static char error[512];
+
+/* Replaces stdout by `fd` until give_back(); cmocka's own output goes there too, so that no
+ * assertion stands between the two. */
+static int take_stdout(int fd)
+{
+	int before = dup(STDOUT_FILENO);
+
+	fflush(stdout);
+	dup2(fd, STDOUT_FILENO);
+	return before;
+}
+
+static void give_back(int before)
+{
+	dup2(before, STDOUT_FILENO);
+	close(before);
+}
+
+static struct sinks *open_sinks(void)
+{
+	struct sinks *s = NULL;
+	struct output output;
+
+	if (output_parse(&output, "stdout", error, sizeof(error)) == 0) {
+		sinks_open(&s, &output, 1, error, sizeof(error));
+		output_fini(&output);
+	}
+	return s;
+}
+
+static void a_full_pipe_waits_and_keeps_its_flags(void **state)
+{
+	static char line[5001], got[65536];
+	int ends[2], before, flags;
+	size_t total = 0;
+	struct record_sink report;
+	struct sinks *s;
+	ssize_t n;
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	strcpy(line + 4999, "\n");
+	assert_int_equal(pipe(ends), 0);
+	before = take_stdout(ends[1]);
+	s = open_sinks();
+	for (int i = 0; i < 100; i++)
+		sinks_write(s, FORMAT_ECS, line, 5000);
+	sinks_flush(s);
+	flags = fcntl(ends[1], F_GETFL);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	for (int i = 0; i < 100; i++) {
+		while ((n = read(ends[0], got, sizeof(got))) > 0)
+			total += (size_t)n;
+		sinks_flush(s);
+	}
+	sinks_report(s, &report, 1);
+	sinks_close(s);
+	give_back(before);
+	assert_int_equal(flags & O_NONBLOCK, 0);
+	assert_int_equal(total, 500000);
+	assert_int_equal(report.written, 100);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void a_reader_that_went_away_is_reported(void **state)
+{
+	int ends[2], before, first, second;
+	struct sinks *s;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	before = take_stdout(ends[1]);
+	s = open_sinks();
+	sinks_write(s, FORMAT_ECS, "{1}\n", 4);
+	first = sinks_flush(s);
+	close(ends[0]);
+	second = sinks_flush(s);	/* with nothing to write */
+	sinks_close(s);
+	give_back(before);
+	assert_int_equal(first, 0);
+	assert_int_equal(second, -EPIPE);
+	close(ends[1]);
+}
+
+static void a_socket_is_written_without_blocking(void **state)
+{
+	static char line[5001];
+	int ends[2], before;
+	struct record_sink report;
+	struct sinks *s;
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	strcpy(line + 4999, "\n");
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	before = take_stdout(ends[1]);
+	s = open_sinks();
+	for (int i = 0; i < 1000; i++)
+		sinks_write(s, FORMAT_ECS, line, 5000);
+	sinks_flush(s);
+	sinks_report(s, &report, 1);
+	sinks_close(s);
+	give_back(before);
+	assert_true(report.written > 0 && report.queued > 0);
+	assert_int_equal(report.written + report.queued, 1000);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void a_queue_gives_back_what_was_put_in(void **state)
+{
+	char piece[3000];
+	size_t in = 0, out = 0;
+	struct queue q;
+
+	(void)state;
+	assert_int_equal(queue_init(&q, 100000), 0);
+	for (unsigned int i = 0; i < 5000; i++) {
+		size_t len = i * 7919 % sizeof(piece), take;
+
+		for (size_t j = 0; j < len; j++)
+			piece[j] = (char)(in + j);
+		if (queue_push(&q, piece, len))
+			in += len;
+		else
+			assert_true(queue_len(&q) + len > 100000);
+		take = i * 104729 % 3500;
+		if (take > queue_len(&q))
+			take = queue_len(&q);
+		for (size_t j = 0; j < take; j++)
+			assert_int_equal(queue_head(&q)[j], (char)(out + j));
+		queue_pop(&q, take);
+		out += take;
+	}
+	assert_int_equal(queue_len(&q), in - out);
+	queue_fini(&q);
+}
+
+static void diagnostics_escape_what_a_terminal_would_obey(void **state)
+{
+	char text[16];
+
+	(void)state;
+	assert_int_equal(log_escape("a\033[2J\n", text, sizeof(text)), 12);
+	assert_string_equal(text, "a\\x1b[2J\\x0a");
+	assert_int_equal(log_escape("\xc2\x9b", text, sizeof(text)), 8);
+	assert_string_equal(text, "\\xc2\\x9b");
+	log_escape("12345678901234\n", text, sizeof(text));
+	assert_string_equal(text, "12345678901234");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(a_full_pipe_waits_and_keeps_its_flags),
+		cmocka_unit_test(a_reader_that_went_away_is_reported),
+		cmocka_unit_test(a_socket_is_written_without_blocking),
+		cmocka_unit_test(a_queue_gives_back_what_was_put_in),
+		cmocka_unit_test(diagnostics_escape_what_a_terminal_would_obey),
+	};
+
+	signal(SIGPIPE, SIG_IGN);
+	return cmocka_run_group_tests_name("sink_stdout", tests, NULL, NULL);
+}
