@@ -1,20 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * How it works. Every online CPU has one ring, into which all our events on that CPU write: the
- * socket tracepoints, exec, and the kernel's own FORK, COMM and EXIT records. Filters run in the
- * kernel, so that accepted connections, listening sockets and incoming route lookups cost nothing
- * here. perf_read looks once how far each ring is written, then takes the oldest record of all
- * rings until none is older than the given instant: a heap holds one entry per ring, keyed by the
- * time of its next record.
- *
- * What order is given. Two records of one CPU come as they stand in its ring, which is the order
- * in which they were written; what one thread did on one CPU is never exchanged. Records of
- * different CPUs come in the order of their times. A time is taken a little before its record is
- * written: an interrupt in between puts a newer record first in the same ring (then both come as
- * written, and the older time comes second), and a record that was being written while the rings
- * were looked at comes with the next call although its time lies before `until_ns` (it is handed
- * on then, late rather than lost). So a handler must not take times as never going back.
- *
  * Waking. A descriptor of an event is readable when its ring's watermark (half of it) is passed,
  * or when an event with wakeup_events fires. Beside the exec event that carries the data there is
  * one on the same tracepoint that carries nothing and wakes; it alone is switched off and on, so
@@ -22,6 +7,7 @@
  */
 #include "perf.h"
 
+#include "merge.h"
 #include "points.h"
 
 #include <errno.h>
@@ -35,163 +21,31 @@
 #define RING_BYTES_MAX (64 * 1024 * 1024)
 #define CPU_MAX 8192			/* the most that Linux can be built for */
 
-struct head {
-	uint64_t time_ns;
-	struct watch *watch;
-};
-
 struct perf {
 	int epoll;
 	bool wake_on_exec;
 	struct watch_config config;
-	struct sample_layout layout;
-	struct watch **watches;
-	struct head *heap;		/* as much room as watches */
-	uint32_t count, heap_count;
 	uint64_t passed_before;		/* by watches closed since */
-	struct perf_stats stats;
-	uint8_t scratch[RING_RECORD_MAX];
+	struct merge merge;
 };
-
-static void heap_sift(struct perf *p, uint32_t i)
-{
-	struct head moving = p->heap[i];
-	uint32_t child;
-
-	while ((child = 2 * i + 1) < p->heap_count) {
-		if (child + 1 < p->heap_count &&
-		    p->heap[child + 1].time_ns < p->heap[child].time_ns)
-			child++;
-		if (p->heap[child].time_ns >= moving.time_ns)
-			break;
-		p->heap[i] = p->heap[child];
-		i = child;
-	}
-	p->heap[i] = moving;
-}
-
-static void heap_pop(struct perf *p)
-{
-	p->heap[0] = p->heap[--p->heap_count];
-	if (p->heap_count)
-		heap_sift(p, 0);
-}
-
-static void lost_hand_on(struct perf *p, const struct watch *w, uint64_t time_ns, uint64_t count,
-			 perf_handler *handler, void *data)
-{
-	struct perf_event event = {
-		.kind = PERF_LOST, .time_ns = time_ns, .cpu = w->cpu, .lost.count = count,
-	};
-
-	p->stats.lost += count;
-	p->stats.records++;
-	handler(&event, data);
-}
-
-/* Finds the time of the ring's next record that has one. Returns false if there is none. */
-static bool head_find(struct perf *p, struct watch *w, uint64_t *time_ns, perf_handler *handler,
-		      void *data)
-{
-	const struct perf_event_header *header;
-	size_t offset;
-	bool broken;
-
-	while ((header = ring_peek(&w->ring, &broken))) {
-		offset = sample_time_offset(header);
-		if (offset) {
-			*time_ns = ring_word(&w->ring, offset);
-			return true;
-		}
-		p->stats.invalid++;
-		ring_next(&w->ring);
-	}
-	if (broken) {
-		p->stats.invalid++;
-		lost_hand_on(p, w, 0, 1, handler, data);
-	}
-	return false;
-}
-
-static void heap_fill(struct perf *p, perf_handler *handler, void *data)
-{
-	p->heap_count = 0;
-	for (uint32_t i = 0; i < p->count; i++) {
-		struct head *head = &p->heap[p->heap_count];
-		struct watch *w = p->watches[i];
-
-		if (!ring_begin(&w->ring)) {
-			p->stats.invalid++;
-			lost_hand_on(p, w, 0, 1, handler, data);
-		}
-		if (head_find(p, w, &head->time_ns, handler, data)) {
-			head->watch = w;
-			p->heap_count++;
-		}
-	}
-	for (uint32_t i = p->heap_count / 2; i-- > 0;)
-		heap_sift(p, i);
-}
-
-/* Hands on the record that stands next in w's ring. Returns 1 if there was one to hand on. */
-static int record_hand_on(struct perf *p, struct watch *w, perf_handler *handler, void *data)
-{
-	const struct perf_event_header *header = ring_record(&w->ring, p->scratch);
-	enum sample_source source = SAMPLE_PROCESS;
-	struct perf_event event;
-	int result;
-
-	if (header->type == PERF_RECORD_SAMPLE) {
-		source = watch_source(w, ring_word(&w->ring, SAMPLE_ID_OFFSET));
-		if (source == SAMPLE_SOURCES) {
-			p->stats.invalid++;
-			return 0;
-		}
-	}
-	result = sample_decode(&p->layout, source, header, &event);
-	if (result < 0)
-		p->stats.invalid++;
-	if (result)
-		return 0;
-	event.cpu = w->cpu;
-	p->stats.records++;
-	if (event.kind == PERF_LOST)
-		p->stats.lost += event.lost.count;
-	else if (event.kind == PERF_SOCKET_STATE)
-		p->stats.transitions++;
-	handler(&event, data);
-	return 1;
-}
 
 static void watches_remove(struct perf *p, uint32_t i)
 {
-	struct watch *w = p->watches[i];
+	struct watch *w = p->merge.watches[i];
 
 	p->passed_before += watch_passed(w);
+	merge_remove(&p->merge, i);
 	watch_close(w);
-	p->watches[i] = p->watches[--p->count];
 }
 
 int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *data)
 {
-	int handed_on = 0;
+	int handed_on = merge_read(&p->merge, until_ns, handler, data);
 
-	heap_fill(p, handler, data);
-	while (p->heap_count && p->heap[0].time_ns <= until_ns) {
-		struct watch *w = p->heap[0].watch;
+	for (uint32_t i = p->merge.count; i-- > 0;) {
+		const struct watch *w = p->merge.watches[i];
 
-		handed_on += record_hand_on(p, w, handler, data);
-		ring_next(&w->ring);
-		if (!head_find(p, w, &p->heap[0].time_ns, handler, data))
-			heap_pop(p);
-		else
-			heap_sift(p, 0);
-	}
-	for (uint32_t i = p->count; i-- > 0;) {
-		struct ring *ring = &p->watches[i]->ring;
-
-		ring_release(ring);
-		if (p->watches[i]->gone && ring->at == ring->end)
+		if (w->gone && w->ring.at == w->ring.end)
 			watches_remove(p, i);
 	}
 	return handed_on;
@@ -208,8 +62,8 @@ int perf_wake_on_exec(struct perf *p, bool on)
 
 	if (p->wake_on_exec == on)
 		return 0;
-	for (uint32_t i = 0; i < p->count; i++) {
-		error = watch_wake_on_exec(p->watches[i], on);
+	for (uint32_t i = 0; i < p->merge.count; i++) {
+		error = watch_wake_on_exec(p->merge.watches[i], on);
 		if (error)
 			return error;
 	}
@@ -221,52 +75,35 @@ uint64_t perf_passed(const struct perf *p)
 {
 	uint64_t sum = p->passed_before;
 
-	for (uint32_t i = 0; i < p->count; i++)
-		sum += watch_passed(p->watches[i]);
+	for (uint32_t i = 0; i < p->merge.count; i++)
+		sum += watch_passed(p->merge.watches[i]);
 	return sum;
 }
 
 const struct perf_stats *perf_stats(const struct perf *p)
 {
-	return &p->stats;
-}
-
-/* Room for one more watch in both arrays. */
-static int watches_grow(struct perf *p)
-{
-	struct watch **watches = reallocarray(p->watches, p->count + 1, sizeof(*watches));
-	struct head *heap;
-
-	if (!watches)
-		return -ENOMEM;
-	p->watches = watches;
-	heap = reallocarray(p->heap, p->count + 1, sizeof(*heap));
-	if (!heap)
-		return -ENOMEM;
-	p->heap = heap;
-	return 0;
+	return &p->merge.stats;
 }
 
 static int watches_add(struct perf *p, uint32_t cpu, const char **why)
 {
 	struct epoll_event event = { .events = EPOLLIN };
 	struct watch *w;
-	int error = watches_grow(p);
+	int error = watch_open(&w, &p->config, cpu, why);
 
-	if (!error)
-		error = watch_open(&w, &p->config, cpu, why);
 	if (error)
 		return error;
 	if (!p->wake_on_exec)
 		error = watch_wake_on_exec(w, false);
 	if (!error && epoll_ctl(p->epoll, EPOLL_CTL_ADD, watch_fd(w), &event) < 0)
 		error = -errno;
+	if (!error)
+		error = merge_add(&p->merge, w);
 	if (error) {
 		watch_close(w);
 		return error;
 	}
 	watch_is_alive(w);
-	p->watches[p->count++] = w;
 	return 0;
 }
 
@@ -300,8 +137,8 @@ static int online_read(bool online[static CPU_MAX])
 /* Takes those that stopped out of the set that wakes us; perf_read closes them once empty. */
 static void watches_retire(struct perf *p)
 {
-	for (uint32_t i = 0; i < p->count; i++) {
-		struct watch *w = p->watches[i];
+	for (uint32_t i = 0; i < p->merge.count; i++) {
+		struct watch *w = p->merge.watches[i];
 
 		if (w->gone || watch_is_alive(w))
 			continue;
@@ -319,9 +156,9 @@ int perf_update_cpus(struct perf *p)
 	if (error)
 		return error;
 	watches_retire(p);
-	for (uint32_t i = 0; i < p->count; i++)
-		if (!p->watches[i]->gone)
-			online[p->watches[i]->cpu] = false;
+	for (uint32_t i = 0; i < p->merge.count; i++)
+		if (!p->merge.watches[i]->gone)
+			online[p->merge.watches[i]->cpu] = false;
 	for (uint32_t cpu = 0; cpu < CPU_MAX; cpu++) {
 		if (!online[cpu])
 			continue;
@@ -381,7 +218,7 @@ int perf_open(struct perf **out, const struct perf_config *config, const char **
 	if (error)
 		*why = "too few file descriptors (RLIMIT_NOFILE)";
 	if (!error)
-		error = points_load(&p->config, &p->layout, config, why);
+		error = points_load(&p->config, &p->merge.layout, config, why);
 	if (!error)
 		error = watches_open(p, why);
 	if (error) {
@@ -397,11 +234,10 @@ void perf_close(struct perf *p)
 {
 	if (!p)
 		return;
-	for (uint32_t i = p->count; i-- > 0;)
-		watch_close(p->watches[i]);
+	for (uint32_t i = p->merge.count; i-- > 0;)
+		watch_close(p->merge.watches[i]);
 	if (p->epoll >= 0)
 		close(p->epoll);
-	free(p->heap);
-	free(p->watches);
+	merge_fini(&p->merge);
 	free(p);
 }

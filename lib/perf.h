@@ -84,25 +84,38 @@ typedef void perf_handler(const struct perf_event *event, void *data);
 int perf_open(struct perf **out, const struct perf_config *config, const char **why);
 
 /* An epoll descriptor, readable when an exec record is waiting or a ring is half full: other
- * records do not wake. Level triggered; owned by perf. */
+ * records do not wake. Each wake-up is told once (asking takes it away): take the clock and call
+ * perf_read. Owned by perf. */
 int perf_fd(const struct perf *p);
 
-/* Whether exec records wake us: switched off when they come faster than it pays. */
+/* Whether exec records wake us (on after perf_open): switched off when they come faster than it
+ * pays. A full half ring always wakes. One system call per CPU, none when nothing changes. */
 int perf_wake_on_exec(struct perf *p, bool on);
 
-/* Hands on every record up to `until_ns` (CLOCK_MONOTONIC, taken before the call) in time order;
- * newer ones stay for the next call. With until_ns = UINT64_MAX everything there is. Returns the
- * number handed on, or -errno. */
+/* Hands on every record up to `until_ns` (CLOCK_MONOTONIC, taken before the call); newer ones stay
+ * for the next call. With until_ns = UINT64_MAX everything there is. Records of one CPU come in the
+ * order written, records of different CPUs in time order, but for a record that was being written
+ * during the last call: it comes late, so times may step back a little. The handler must not call
+ * perf_read. Returns the number handed on. */
 int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *data);
 
-/* Opens rings for CPUs that came online since, forgets those that left. Returns the number of CPUs
- * that should be watched and are not (0: all is well), or -errno. Needs CAP_PERFMON. */
+/* Opens rings for CPUs that came online since, forgets those that left (once what they wrote has
+ * been read). Returns the number of CPUs that should be watched and are not (0: all is well), or
+ * -errno. Not more often than every 10 ms. Needs CAP_PERFMON where CPUs change; tracefs is not
+ * needed again. */
 int perf_update_cpus(struct perf *p);
 
 /* Sum of read(2) on the socket state events: the transitions that passed the filter since they were
  * opened, lost or not. Once everything has been read, what is above stats->transitions was lost,
  * whether a LOST record said so or not. One system call per CPU. */
 uint64_t perf_passed(const struct perf *p);
+
+/* Whether perf reports what happens while `cpu` is idle, as a connection's answer may be received by
+ * an interrupt then. Some kernels say nothing of the idle task of some CPUs, without a LOST record
+ * and without counting it (6.18 here, CPU 1; 6.1 and 6.12 report all). Naps about 20 ms on that
+ * CPU. Returns 0: it does, a value below, or -errno. */
+enum { PERF_IDLE_SILENT = 1, PERF_IDLE_UNKNOWN /* it was never idle */ };
+int perf_probe_idle(uint32_t cpu);
 
 const struct perf_stats *perf_stats(const struct perf *p);
 void perf_close(struct perf *p);
