@@ -1,0 +1,211 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "json.h"
+
+#include "utf8.h"
+
+#include <errno.h>
+#include <string.h>
+
+static void put(struct json *j, const char *bytes, size_t len)
+{
+	if (j->full || len > (size_t)(j->end - j->at)) {
+		j->full = true;
+		return;
+	}
+	memcpy(j->at, bytes, len);
+	j->at += len;
+}
+
+static void put_char(struct json *j, char c)
+{
+	put(j, &c, 1);
+}
+
+void json_init(struct json *j, char *buf, size_t size)
+{
+	j->start = j->at = buf;
+	j->end = buf + size;
+	j->full = false;
+}
+
+static void comma(struct json *j)
+{
+	if (j->at > j->start && j->at[-1] != '{' && j->at[-1] != '[')
+		put_char(j, ',');
+}
+
+static void put_key(struct json *j, const char *key)
+{
+	size_t len;
+
+	comma(j);
+	if (!key)
+		return;
+	len = strlen(key);
+	if (j->full || len + 3 > (size_t)(j->end - j->at)) {
+		j->full = true;
+		return;
+	}
+	*j->at++ = '"';
+	memcpy(j->at, key, len);
+	j->at += len;
+	*j->at++ = '"';
+	*j->at++ = ':';
+}
+
+void json_open(struct json *j, const char *key)
+{
+	put_key(j, key);
+	put_char(j, '{');
+}
+
+void json_close(struct json *j)
+{
+	put_char(j, '}');
+}
+
+void json_open_array(struct json *j, const char *key)
+{
+	put_key(j, key);
+	put_char(j, '[');
+}
+
+void json_close_array(struct json *j)
+{
+	put_char(j, ']');
+}
+
+/* The letter after the backslash; 'u' for controls that have none; 0 where no escape is needed. */
+static char escape_of(unsigned char c)
+{
+	static const char controls[0x20] = { ['\b'] = 'b', ['\t'] = 't', ['\n'] = 'n',
+					     ['\f'] = 'f', ['\r'] = 'r' };
+
+	if (c == '"' || c == '\\')
+		return c;
+	if (c >= 0x20)
+		return 0;
+	return controls[c] ? controls[c] : 'u';
+}
+
+static void put_escape(struct json *j, unsigned char c, char escape)
+{
+	static const char hex[] = "0123456789abcdef";
+	const char text[] = { '\\', escape, '0', '0', hex[c >> 4], hex[c & 0xf] };
+
+	put(j, text, escape == 'u' ? 6 : 2);
+}
+
+void json_text(struct json *j, const char *key, const void *bytes, size_t len)
+{
+	const unsigned char *at = bytes;
+	size_t plain = 0;
+
+	put_key(j, key);
+	put_char(j, '"');
+	for (size_t i = 0; i < len;) {
+		bool valid;
+		size_t n = utf8_next(at + i, len - i, &valid);
+		char escape = valid && n == 1 ? escape_of(at[i]) : 0;
+
+		if (!valid || escape) {
+			put(j, (const char *)at + plain, i - plain);
+			if (valid)
+				put_escape(j, at[i], escape);
+			else
+				put(j, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT));
+			plain = i + n;
+		}
+		i += n;
+	}
+	put(j, (const char *)at + plain, len - plain);
+	put_char(j, '"');
+}
+
+void json_word(struct json *j, const char *key, const char *word)
+{
+	put_key(j, key);
+	put_char(j, '"');
+	put(j, word, strlen(word));
+	put_char(j, '"');
+}
+
+static void put_number(struct json *j, uint64_t value)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+
+	do {
+		digits[--at] = '0' + value % 10;
+		value /= 10;
+	} while (value);
+	put(j, digits + at, sizeof(digits) - at);
+}
+
+void json_number(struct json *j, const char *key, uint64_t value)
+{
+	put_key(j, key);
+	put_number(j, value);
+}
+
+void json_id(struct json *j, const char *key, uint64_t value)
+{
+	put_key(j, key);
+	put_char(j, '"');
+	put_number(j, value);
+	put_char(j, '"');
+}
+
+void json_true(struct json *j, const char *key)
+{
+	put_key(j, key);
+	put(j, "true", 4);
+}
+
+void json_members(struct json *j, const char *members, size_t len)
+{
+	if (!len)
+		return;
+	comma(j);
+	put(j, members, len);
+}
+
+int json_finish(struct json *j)
+{
+	put(j, "\n", 2);
+	return j->full ? -ENOSPC : j->at - j->start - 1;
+}
+
+static size_t printed_size(unsigned char c)
+{
+	char escape = escape_of(c);
+
+	return !escape ? 1 : escape == 'u' ? 6 : 2;
+}
+
+size_t json_printed(const char *text)
+{
+	size_t printed = 0;
+
+	for (; *text; text++)
+		printed += printed_size(*text);
+	return printed;
+}
+
+bool json_fit(char *text, size_t max)
+{
+	size_t printed = 0, len = 0, back;
+
+	while (text[len] && printed + printed_size(text[len]) <= max)
+		printed += printed_size(text[len++]);
+	if (!text[len])
+		return false;
+	for (back = len; back > len / 2 && text[back] != ' '; back--)
+		;
+	if (text[back] == ' ')
+		len = back;
+	while (len && (text[len] & 0xc0) == 0x80)
+		len--;
+	text[len] = '\0';
+	return true;
+}

@@ -1,0 +1,82 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_RECORD_INTERNAL_H
+#define NFWHO_RECORD_INTERNAL_H
+
+#include "iso8601.h"
+#include "json.h"
+#include "passwd.h"
+#include "record.h"
+
+#include <cjson/cJSON.h>
+
+/* What the files of lib/record share. */
+
+/* Most that a connection's own fields can take, all of them known and as long as they can be; the
+ * test of hostile maximums measures it. */
+#define RECORD_CONNECTION_MAX 3600
+/* Most that labels, tags and the host may take: leaves a process more than 2,400. */
+#define RECORD_COMMON_MAX 2000
+/* A command line is read up to this, then made to fit. */
+#define RECORD_LINE_MAX 16384
+
+struct record {
+	struct record_config config;
+	struct passwd *users;
+	struct iso8601 times;
+	uint64_t sequence;
+	size_t process_max;		/* bytes for one process's fragments */
+	size_t common_len;
+	char common[RECORD_COMMON_MAX];	/* members that every record repeats */
+	char fragment[2][RECORD_MAX];	/* printed here, then kept by the process */
+	char line[RECORD_LINE_MAX];
+};
+
+/* A process's members: its object, left open for the thread; then its container and the nfwho
+ * object, left open for the connection. */
+struct record_process {
+	const char *process, *nfwho;
+	size_t process_len, nfwho_len;
+};
+
+/* From the process's cache, printed anew if more became known since. Valid until the next call. */
+void record_process(struct record *r, struct process *p, struct record_process *fragments);
+
+/* The name of the program for people and process.name: base name of the executable, else of what
+ * was executed; NULL if neither is known. */
+const char *record_program(const struct process *p);
+
+/* "" for ids of a user namespace that is not ours. p may be NULL. */
+const char *record_user(const struct record *r, const struct process *p, uint32_t uid);
+
+/* Whether RECORDS.md lets this flow name its process. */
+bool record_names_process(const struct flow *flow);
+
+/* The lower case name of a transport protocol; NULL if it has none here. */
+const char *record_transport(uint8_t protocol);
+
+/* Whether ports (not ICMP's id and type) stand in the tuple, and the source's is true. */
+bool record_has_ports(const struct tuple *t);
+bool record_source_port_known(const struct flow *flow);
+
+/* end_ns, as the wall clock is now; 0 unknown. */
+uint64_t record_end_real_ns(const struct flow *flow, const struct record_context *context);
+
+/* success, failure or NULL */
+const char *record_outcome(const struct flow *flow);
+
+/* "RUN:SEQUENCE" with the next sequence; returns it. */
+#define RECORD_ID_MAX 64
+uint64_t record_next_id(struct record *r, char id[static RECORD_ID_MAX]);
+
+/* Shared by the records that are made seldom, with cJSON: @timestamp, event's common members and
+ * the members every record repeats. *event is the event object, to be added to. */
+cJSON *record_begin(struct record *r, const char *action, const char *kind, const char *dataset,
+		    uint64_t timestamp_ns, uint64_t now_real_ns, cJSON **event);
+/* Exact, as cJSON's own numbers are doubles. */
+void record_add_number(cJSON *object, const char *key, uint64_t value);
+void record_add_time(struct record *r, cJSON *object, const char *key, uint64_t real_ns);
+void record_add_text(cJSON *object, const char *key, const void *bytes, size_t len, size_t max);
+/* Prints with its newline and frees it. Returns as record_connection does. */
+int record_print(cJSON *root, char *buf, size_t size);
+
+#endif
