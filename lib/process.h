@@ -31,13 +31,27 @@ enum process_known {
 	PROCESS_READ		= 1 << 13,	/* /proc was asked, whatever it answered */
 };
 
-/* One program in one process: an exec begins a new one with the same pid and start time.
+struct thread;
+
+/*
+ * One program in one process: an exec begins a new one with the same pid and start time.
  * Reference counted; a holder keeps it as it was. Strings are as the kernel gave them, any bytes
- * but NUL (command_line: arguments separated by NUL, command_line_len bytes), and bounded. */
+ * but NUL (command_line: arguments separated by NUL, command_line_len bytes), and bounded. They are
+ * shared with forked children (refstr): never changed or freed in place.
+ *
+ * A forked child has its parent's values and the bits for them, until /proc is read for it, but
+ * not the bits of namespaces: clone(2) may have given it others. There netns and foreign_userns
+ * are the parent's, likely and not certain.
+ *
+ * Chains of ancestors are not kept: an image has its parent link while the table or somebody else
+ * holds it, not while only its children do.
+ */
 struct process {
-	uint32_t refs;
+	uint32_t refs;			/* of the table and of holders */
+	uint32_t children;		/* images whose parent this is */
 	uint32_t known;			/* enum process_known */
-	uint32_t pid, ppid, vpid;	/* vpid: in its own pid namespace, the innermost */
+	uint32_t pid, ppid;
+	uint32_t vpid;			/* in its own pid namespace, the innermost; 0 unknown */
 	uint32_t uid, ruid, gid;	/* effective, real; as the collector's namespace sees them */
 	uint32_t pgid, sid;
 	uint32_t tty;			/* dev_t as in /proc/PID/stat; 0: none */
@@ -57,10 +71,10 @@ struct process {
 	char *executed;
 	char *command_line;
 	uint32_t command_line_len;
-	uint32_t args_count;
+	uint32_t args_count;		/* 0: unknown (none, or the line was cut) */
 	char *directory;
 	char *cgroup;			/* path in the unified (else the systemd) hierarchy */
-	const char *unit;		/* points into static or owned memory; NULL */
+	char *unit;			/* systemd's; NULL */
 	char *container_id;
 	const char *container_runtime;	/* a literal: docker, podman, containerd, cri-o, lxc, nspawn */
 	struct process *parent;		/* a reference; NULL if unknown or already shed */
@@ -70,6 +84,16 @@ struct process {
 
 	/* The table's own. */
 	struct process *next, *newer, *older;
+	struct thread *threads;		/* living, other than the first */
+	uint32_t unlisted_threads;	/* living, for which there was no room */
+	uint32_t read_known;		/* bits that the last read gave */
+	uint64_t read_begin_ns, read_end_ns;
+	uint64_t seen_ns;		/* of the record that made it; 0: made from /proc */
+	uint64_t checked_ns;		/* when it was last known to be true */
+	uint64_t start_stack;		/* of the program that was read */
+	char comm_before[PROCESS_COMM_MAX];
+	bool start_computed;		/* start_ticks may be one more than the kernel's */
+	bool first_thread_gone;
 };
 
 struct process_table;
@@ -78,22 +102,24 @@ struct process_config {
 	uint32_t max_processes;		/* live and remembered; the oldest dead go first */
 	uint64_t linger_ns;		/* how long a dead one is remembered */
 	uint32_t command_line_max_bytes;
-	uint32_t reads_per_second;	/* bound on /proc reads prompted by exec */
+	uint32_t reads_per_second;	/* bound on process_read(); 0: none */
 	int proc_fd;			/* directory descriptor of /proc, borrowed */
 };
 
 struct process_stats {
 	uint64_t live, remembered, shed;	/* shed: dropped for max_processes */
 	uint64_t reads, reads_late;		/* late: the process was gone */
+	uint64_t reads_deferred;		/* put off for reads_per_second */
 };
 
 int process_table_new(struct process_table **out, const struct process_config *config);
 void process_table_free(struct process_table *t);
 
-/* Reads every process there is: pid, parent, names, start. Returns 0 or -errno. */
+/* Reads every process there is, wholly (about 60 us each). What the life records say of the same
+ * time, before or after, changes nothing. Returns 0 or -errno. */
 int process_scan(struct process_table *t);
 
-/* Life records, in time order. comm and filename are copied. */
+/* Life records, in time order (CLOCK_MONOTONIC). comm and filename are copied. */
 void process_fork(struct process_table *t, uint64_t time_ns, uint32_t pid, uint32_t tid,
 		  uint32_t parent_pid, uint32_t parent_tid);
 void process_exec(struct process_table *t, uint64_t time_ns, uint32_t pid, const char *filename);
@@ -101,20 +127,32 @@ void process_comm(struct process_table *t, uint64_t time_ns, uint32_t pid, uint3
 		  const char *comm);
 void process_exit(struct process_table *t, uint64_t time_ns, uint32_t pid, uint32_t tid);
 
+/* Life records were lost at about time_ns: what the table knew before is checked against /proc when
+ * it is next asked for. */
+void process_lost(struct process_table *t, uint64_t time_ns);
+
+/* The cgroup id of a sample of this process. Another one than before takes back what was read of
+ * the cgroup. */
+void process_set_cgroup(struct process *p, uint64_t cgroup_id);
+
 /* The program that pid runs at this point of the record stream, or ran last. Borrowed; NULL if
  * unknown. */
 struct process *process_get(struct process_table *t, uint32_t pid);
 
-/* The same, made from /proc if the table has none (a process older than the trace, or no trace).
- * start_ticks != 0: only that very process. Borrowed; NULL if it is gone. */
+/* The process that has this pid now, checked and if need be made from /proc (older than the trace,
+ * or no trace at all: then a program begun since is noticed too). start_ticks != 0: only that very
+ * process. Borrowed; NULL if it is gone. */
 struct process *process_find(struct process_table *t, uint32_t pid, uint64_t start_ticks);
 
-/* Reads what only /proc has, once, command line first, if the process is still the same one
- * (start time compared before and after). Returns true if anything new is known. */
+/* Reads what only /proc has, once, command line first, if the process is still the same one (one
+ * descriptor for all files, start time compared). Sets PROCESS_READ, unless it is put off for
+ * reads_per_second. An exec record that is older than a read moves what was read to the program it
+ * began. Returns true if anything new is known. */
 bool process_read(struct process_table *t, struct process *p);
 
-/* Without a trace the table hears of no exec: drops what may have changed since and reads again if
- * the program is another one now. */
+/* Without a trace the table hears of no exec: reads again what may have changed since (names, ids,
+ * cgroup), and returns another image if the program is another one now. Borrowed; NULL if the
+ * process is gone. */
 struct process *process_refresh(struct process_table *t, struct process *p);
 
 /* The name of a thread (tid == pid: the process's). "" if unknown. */

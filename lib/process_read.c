@@ -1,0 +1,467 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What /proc says of a process. Everything is read below one descriptor of /proc/PID, which means
+ * one process for ever, into a fresh image; only when the start time is the expected one does it
+ * become part of the table. What vanishes first with a process is read first: its memory (command
+ * line, executable), then the rest.
+ */
+#include "cgroup.h"
+#include "process_image.h"
+#include "process_table.h"
+#include "procfs.h"
+#include "refstr.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define NS_PER_S 1000000000ull
+#define CREDIT_MAX_NS (NS_PER_S / 4)
+
+/* Bits of a fresh image that replace what an image has; the rest only fills gaps. */
+#define REPLACED (PROCESS_EXECUTABLE | PROCESS_COMMAND_LINE | PROCESS_IDS | PROCESS_SESSION | \
+	PROCESS_LOGIN | PROCESS_CGROUP | PROCESS_NETNS | PROCESS_USERNS | PROCESS_DIRECTORY | \
+	PROCESS_READ)
+
+static void know(struct process *p, char **field, const char *bytes, size_t len, uint32_t bit)
+{
+	refstr_unref(*field);
+	*field = refstr_new(bytes, len);
+	if (*field)
+		p->known |= bit;
+}
+
+static void read_command_line(struct process_table *t, int dir_fd, struct process *p)
+{
+	size_t max = t->config.command_line_max_bytes;
+	ssize_t n = procfs_read(dir_fd, "cmdline", t->buffer, max + 1);
+
+	if (n <= 0)
+		return;
+	p->command_line_cut = (size_t)n > max;
+	if (p->command_line_cut)
+		n = max;
+	p->command_line_len = procfs_parse_command_line(t->buffer, n, &p->args_count);
+	if (p->command_line_cut)
+		p->args_count = 0;
+	if (p->command_line_len)
+		know(p, &p->command_line, t->buffer, p->command_line_len, PROCESS_COMMAND_LINE);
+}
+
+static int read_executable(struct process_table *t, int dir_fd, struct process *p)
+{
+	ssize_t n = procfs_read_link(dir_fd, "exe", t->buffer, t->buffer_size);
+	size_t len;
+
+	if (n < 0)
+		return n;
+	len = procfs_parse_link(t->buffer, n, &p->executable_deleted);
+	if (len && t->buffer[0] == '/')
+		know(p, &p->executable, t->buffer, len, PROCESS_EXECUTABLE);
+	return 0;
+}
+
+static void read_directory(struct process_table *t, int dir_fd, struct process *p)
+{
+	ssize_t n = procfs_read_link(dir_fd, "cwd", t->buffer, t->buffer_size);
+	bool deleted;
+
+	if (n > 0 && t->buffer[0] == '/')
+		know(p, &p->directory, t->buffer, procfs_parse_link(t->buffer, n, &deleted),
+		     PROCESS_DIRECTORY);
+}
+
+static void read_ids(int dir_fd, struct process *p)
+{
+	struct procfs_status status;
+
+	if (procfs_read_status(dir_fd, &status))
+		return;
+	p->uid = status.uid;
+	p->ruid = status.ruid;
+	p->gid = status.gid;
+	p->vpid = status.vpid;
+	p->known |= PROCESS_IDS;
+}
+
+static void read_cgroup(struct process_table *t, int dir_fd, struct process *p)
+{
+	ssize_t n = procfs_read(dir_fd, "cgroup", t->buffer, t->buffer_size);
+	struct cgroup_place place;
+	const char *path;
+	size_t len;
+
+	if (n <= 0)
+		return;
+	len = cgroup_choose(t->buffer, n, &path);
+	if (!len)
+		return;
+	cgroup_describe(path, len, &place);
+	know(p, &p->cgroup, path, len, PROCESS_CGROUP);
+	if (place.unit[0])
+		know(p, &p->unit, place.unit, strlen(place.unit), 0);
+	if (place.container_id[0])
+		know(p, &p->container_id, place.container_id, strlen(place.container_id), 0);
+	if (p->container_id)
+		p->container_runtime = place.container_runtime;
+}
+
+static void read_login(int dir_fd, struct process *p)
+{
+	uint32_t uid, session;
+
+	if (procfs_read_number(dir_fd, "loginuid", &uid) || uid == UINT32_MAX)
+		return;
+	if (procfs_read_number(dir_fd, "sessionid", &session))
+		session = UINT32_MAX;
+	p->login_uid = uid;
+	p->login_session = session;
+	p->known |= PROCESS_LOGIN;
+}
+
+static void read_namespaces(struct process_table *t, int dir_fd, struct process *p)
+{
+	uint64_t inode;
+	ssize_t n;
+
+	if (procfs_read_namespace(dir_fd, "ns/net", &inode) == 0) {
+		p->netns = inode;
+		p->known |= PROCESS_NETNS;
+	}
+	if (t->own_userns && procfs_read_namespace(dir_fd, "ns/user", &inode) == 0) {
+		p->foreign_userns = inode != t->own_userns;
+		p->known |= PROCESS_USERNS;
+		return;
+	}
+	if (!t->own_uid_map_len)
+		return;
+	/* Without ptrace access: the same map gives the same names. */
+	n = procfs_read(dir_fd, "uid_map", t->buffer, t->buffer_size);
+	if (n <= 0)
+		return;
+	p->foreign_userns = (size_t)n != t->own_uid_map_len ||
+		memcmp(t->buffer, t->own_uid_map, n) != 0;
+	p->known |= PROCESS_USERNS;
+}
+
+static void take_stat(struct process_table *t, struct process *p, const struct procfs_stat *stat)
+{
+	memcpy(p->comm, stat->comm, sizeof(p->comm));
+	p->ppid = stat->ppid;
+	p->pgid = stat->pgid;
+	p->sid = stat->sid;
+	p->tty = stat->tty;
+	p->kernel_thread = stat->kernel_thread;
+	p->start_stack = stat->start_stack;
+	p->known |= PROCESS_COMM | PROCESS_SESSION;
+	if (stat->ppid)
+		p->known |= PROCESS_PARENT;
+	process_set_start(t, p, stat->start_ticks, false);
+}
+
+/* Reads all into a fresh image. Returns 0, or -errno when not even its start is known. */
+static int read_all(struct process_table *t, int dir_fd, struct process *p,
+		    struct procfs_stat *stat)
+{
+	int other_fd = -1, err, exe;
+
+	p->read_begin_ns = process_now();
+	read_command_line(t, dir_fd, p);
+	exe = read_executable(t, dir_fd, p);
+	err = procfs_read_stat(dir_fd, stat);
+	if (err)
+		return err;
+	take_stat(t, p, stat);
+	if (!p->kernel_thread) {
+		/* The first thread ended before others: they still have what it gave back. */
+		if (exe && stat->state == 'Z' && stat->threads > 1)
+			other_fd = procfs_open_other_thread(dir_fd, p->pid);
+		if (other_fd >= 0) {
+			read_command_line(t, other_fd, p);
+			read_executable(t, other_fd, p);
+		}
+		read_ids(dir_fd, p);
+		read_login(dir_fd, p);
+		read_namespaces(t, other_fd >= 0 ? other_fd : dir_fd, p);
+		read_directory(t, other_fd >= 0 ? other_fd : dir_fd, p);
+		if (other_fd >= 0)
+			close(other_fd);
+	}
+	read_cgroup(t, dir_fd, p);
+	p->known |= PROCESS_READ;
+	p->read_known = p->known;
+	p->read_end_ns = p->checked_ns = process_now();
+	return 0;
+}
+
+/* Whether /proc shows the process that p is about, and not another with its pid. */
+static bool is_same(struct process_table *t, const struct process *p, uint64_t start_ticks)
+{
+	if (!(p->known & PROCESS_START))
+		return start_ticks <= process_ticks(t, p->seen_ns) + 1;
+	if (!p->start_computed)
+		return p->start_ticks == start_ticks;
+	return start_ticks <= p->start_ticks + 1 && start_ticks + 2 >= p->start_ticks;
+}
+
+/* A forked child whose executable is no longer its parent's has called exec, and the record of
+ * that is on its way: what was read is not this image's. */
+static bool is_of_later_program(const struct process *p, const struct process *fresh)
+{
+	return p->forked && (p->known & fresh->known & PROCESS_EXECUTABLE) &&
+		strcmp(p->executable, fresh->executable) != 0;
+}
+
+static void merge(struct process_table *t, struct process *p, const struct process *fresh)
+{
+	uint32_t gaps = (PROCESS_PARENT | PROCESS_COMM) & ~p->known;
+
+	process_image_share(p, fresh, REPLACED | gaps);
+	if (!(p->known & PROCESS_START) || p->start_computed)
+		process_set_start(t, p, fresh->start_ticks, false);
+	p->kernel_thread = fresh->kernel_thread;
+	p->start_stack = fresh->start_stack;
+	p->read_known = fresh->known & (REPLACED | gaps);
+	p->read_begin_ns = fresh->read_begin_ns;
+	p->read_end_ns = fresh->read_end_ns;
+	p->checked_ns = fresh->checked_ns;
+}
+
+static int add_listed_thread(uint32_t tid, void *data)
+{
+	void **context = data;
+	struct process *p = context[1];
+
+	if (tid != p->pid)
+		process_add_thread(context[0], p, tid, "");
+	return 0;
+}
+
+/* A process that the table has not, read and entered. NULL: gone, or another than asked for. */
+static struct process *enter(struct process_table *t, int dir_fd, uint32_t pid,
+			     uint64_t start_ticks)
+{
+	struct process *p = process_image_new(pid);
+	struct procfs_stat stat;
+	void *context[] = { t, p };
+
+	if (!p)
+		return NULL;
+	t->stats.reads++;
+	if (read_all(t, dir_fd, p, &stat) || (start_ticks && stat.start_ticks != start_ticks)) {
+		process_unref(p);
+		return NULL;
+	}
+	process_insert(t, p);
+	if (stat.threads > 1)
+		procfs_each_number(dir_fd, "task", add_listed_thread, context);
+	p->first_thread_gone = stat.state == 'Z';
+	return p;
+}
+
+static void take_over(struct process *p, const struct process *fresh)
+{
+	bool renamed = memcmp(p->comm, fresh->comm, sizeof(p->comm)) != 0;
+
+	if (renamed || p->uid != fresh->uid || p->ruid != fresh->ruid || p->gid != fresh->gid)
+		process_image_share(p, fresh, PROCESS_COMM | PROCESS_IDS);
+	p->checked_ns = fresh->checked_ns;
+}
+
+static bool is_same_program(const struct process *p, const struct process *fresh)
+{
+	if (p->start_stack != fresh->start_stack)
+		return false;
+	if (p->known & fresh->known & PROCESS_EXECUTABLE)
+		return strcmp(p->executable, fresh->executable) == 0;
+	return p->start_stack || (p->command_line_len == fresh->command_line_len &&
+		(!p->command_line_len || memcmp(p->command_line, fresh->command_line,
+						p->command_line_len) == 0));
+}
+
+/* Reads again below dir_fd, which may be another process's than p. */
+static struct process *reread(struct process_table *t, int dir_fd, struct process *p)
+{
+	struct process *fresh = process_image_new(p->pid);
+	struct procfs_stat stat;
+
+	if (!fresh)
+		return p;
+	t->stats.reads++;
+	if (read_all(t, dir_fd, fresh, &stat) || !is_same(t, p, stat.start_ticks)) {
+		process_bury(t, p, process_now());
+		process_unref(fresh);
+		return NULL;
+	}
+	if ((p->known & PROCESS_READ) && is_same_program(p, fresh)) {
+		take_over(p, fresh);
+		process_unref(fresh);
+		return p;
+	}
+	process_succeed(t, p, fresh);
+	return fresh;
+}
+
+static struct process *find_one(struct process_table *t, uint32_t pid, uint64_t start_ticks)
+{
+	struct process *p = process_lookup(t, pid);
+	struct procfs_stat stat;
+	int dir_fd = procfs_open(t->config.proc_fd, pid);
+
+	if (dir_fd < 0 || procfs_read_stat(dir_fd, &stat)) {
+		if (p)
+			process_bury(t, p, process_now());
+		p = NULL;
+	} else if (start_ticks && stat.start_ticks != start_ticks) {
+		p = NULL;
+	} else if (!p || p->exit_ns || !is_same(t, p, stat.start_ticks)) {
+		p = enter(t, dir_fd, pid, start_ticks);
+	} else if (!t->traced) {
+		p = reread(t, dir_fd, p);
+	}
+	if (dir_fd >= 0)
+		close(dir_fd);
+	return p;
+}
+
+/* The parent as /proc knows it, if it is the older of the two; its own parent is not looked for. */
+static void link_parent(struct process_table *t, struct process *p)
+{
+	struct process *parent;
+
+	if (p->parent || !(p->known & PROCESS_PARENT))
+		return;
+	parent = t->traced ? process_lookup(t, p->ppid) : NULL;
+	if (!parent && !p->exit_ns) {
+		process_use(t, p);
+		parent = find_one(t, p->ppid, 0);
+	}
+	if (parent && parent->start_ticks <= p->start_ticks)
+		process_image_set_parent(p, parent);
+}
+
+struct process *process_find(struct process_table *t, uint32_t pid, uint64_t start_ticks)
+{
+	struct process *p = find_one(t, pid, start_ticks);
+
+	if (p)
+		link_parent(t, p);
+	return p;
+}
+
+static int scan_one(uint32_t pid, void *data)
+{
+	struct process_table *t = data;
+	int dir_fd = procfs_open(t->config.proc_fd, pid);
+
+	if (dir_fd < 0)
+		return 0;
+	enter(t, dir_fd, pid, 0);
+	close(dir_fd);
+	return 0;
+}
+
+int process_scan(struct process_table *t)
+{
+	int err = procfs_each_number(t->config.proc_fd, ".", scan_one, t);
+
+	for (struct process *p = t->live.oldest; p; p = p->newer) {
+		struct process *parent = process_lookup(t, p->ppid);
+
+		if (parent && parent->start_ticks <= p->start_ticks)
+			process_image_set_parent(p, parent);
+	}
+	return err;
+}
+
+static bool take_credit(struct process_table *t)
+{
+	uint64_t now = process_now(), price;
+
+	if (!t->config.reads_per_second)
+		return true;
+	price = NS_PER_S / t->config.reads_per_second;
+	t->credit_ns += now - t->credit_at_ns;
+	t->credit_at_ns = now;
+	if (t->credit_ns > CREDIT_MAX_NS + price)
+		t->credit_ns = CREDIT_MAX_NS + price;
+	if (t->credit_ns < price) {
+		t->stats.reads_deferred++;
+		return false;
+	}
+	t->credit_ns -= price;
+	return true;
+}
+
+bool process_read(struct process_table *t, struct process *p)
+{
+	struct process fresh = { .pid = p->pid };
+	struct procfs_stat stat;
+	int dir_fd, err;
+
+	if ((p->known & PROCESS_READ) || process_lookup(t, p->pid) != p || !take_credit(t))
+		return false;
+	t->stats.reads++;
+	p->known |= PROCESS_READ;
+	process_inherit(p);
+	dir_fd = procfs_open(t->config.proc_fd, p->pid);
+	err = dir_fd < 0 ? dir_fd : read_all(t, dir_fd, &fresh, &stat);
+	if (dir_fd >= 0)
+		close(dir_fd);
+	if (!err && !is_same(t, p, stat.start_ticks))
+		err = -ESRCH;
+	if (err || !(fresh.known & PROCESS_COMMAND_LINE))
+		t->stats.reads_late += !fresh.kernel_thread;
+	if (!err && !is_of_later_program(p, &fresh)) {
+		merge(t, p, &fresh);
+		link_parent(t, p);
+	}
+	process_image_clear(&fresh);
+	return !err;
+}
+
+struct process *process_refresh(struct process_table *t, struct process *p)
+{
+	struct process *now = process_lookup(t, p->pid);
+	int dir_fd;
+
+	if (now != p && (!now || now->start_ticks != p->start_ticks))
+		return NULL;
+	if (now->exit_ns)
+		return NULL;
+	dir_fd = procfs_open(t->config.proc_fd, p->pid);
+	if (dir_fd < 0) {
+		process_bury(t, now, process_now());
+		return NULL;
+	}
+	now = reread(t, dir_fd, now);
+	close(dir_fd);
+	if (now)
+		link_parent(t, now);
+	return now;
+}
+
+const char *process_thread_name(struct process_table *t, uint32_t pid, uint32_t tid)
+{
+	const struct process *p = process_lookup(t, pid);
+	const struct thread *thread = thread_find(&t->threads, pid, tid);
+	char name[64];
+	ssize_t n;
+	int dir_fd;
+
+	if (tid == pid)
+		return p ? p->comm : "";
+	if (thread && thread->comm[0])
+		return thread->comm;
+	dir_fd = procfs_open(t->config.proc_fd, pid);
+	if (dir_fd < 0)
+		return "";
+	snprintf(name, sizeof(name), "task/%u/comm", tid);
+	n = procfs_read(dir_fd, name, t->thread_name, sizeof(t->thread_name));
+	close(dir_fd);
+	if (n <= 0)
+		return "";
+	t->thread_name[n - 1] = '\0';
+	return t->thread_name;
+}
