@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "log.h"
 #include "option.h"
+#include "rules.h"
 
 #include <signal.h>
 #include <stdio.h>
@@ -10,6 +11,7 @@ static const struct {
 	const char *name, *help;
 	int (*call)(int argc, char **argv);
 } commands[] = {
+	{ "rules", "install|remove|show: the static ruleset", rules_command },
 	{ NULL, NULL, NULL },
 };
 

@@ -28,6 +28,7 @@ struct options {
 	enum ruleset_mode ruleset;
 	uint32_t hooks, protocols;	/* enum ruleset_hook, enum ruleset_protocol */
 	bool loopback;
+	uint32_t rule_limit;	/* packets per second and rule; 0: no limit */
 	bool events_start, events_end;
 	uint32_t rate, burst, rate_total;	/* records per second; 0: no limit */
 	uint32_t summary_interval_s, ledger_interval_s;
