@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ct.h"
 #include "ct_message.h"
+#include "ct_timeout.h"
 #include "nl.h"
 
 #include <errno.h>
@@ -23,6 +24,7 @@ struct ct {
 	uint32_t drops;		/* the kernel's count as it was last read */
 	uint8_t protocols[PROTOCOLS_MAX];
 	unsigned int protocol_count;	/* 0: all */
+	struct ct_timeout timeout;
 };
 
 /* Before the groups are joined: nothing that is not wanted is ever queued. */
@@ -74,6 +76,7 @@ int ct_open(struct ct **out, const uint8_t *protocols, unsigned int count,
 	if (count)
 		memcpy(ct->protocols, protocols, count);
 	ct->protocol_count = count;
+	ct_timeout_read(&ct->timeout);
 	err = open_events(ct, receive_buffer_bytes);
 	if (!err)
 		err = nl_open(&ct->dump, NETLINK_NETFILTER, 0, DUMP_BYTES);
@@ -100,6 +103,7 @@ int ct_adopt(struct ct **out, int fd)
 		return err;
 	}
 	nl_drops(&ct->events, &ct->drops);
+	ct_timeout_read(&ct->timeout);
 	*out = ct;
 	return 0;
 }
@@ -123,6 +127,8 @@ static unsigned int read_events(struct ct *ct, int len, ct_handler *handler, voi
 			ct->stats.invalid++;
 			continue;
 		}
+		entry.idle_s = entry.has_tcp_state ? ct_timeout_of(&ct->timeout, entry.tcp_state) : 0;
+		entry.removed_by_hand = entry.kind == CT_DESTROY && nlh->nlmsg_pid != 0;
 		handler(&entry, data);
 		handed_on++;
 	}
@@ -200,6 +206,54 @@ int ct_dump(struct ct *ct, ct_handler *handler, void *data)
 	nfg->nfgen_family = AF_UNSPEC;
 	nfg->version = NFNETLINK_V0;
 	return nl_request(&ct->dump, nlh, read_dumped, &dump);
+}
+
+static void put_tuple(struct nlmsghdr *nlh, const struct tuple *t)
+{
+	struct nlattr *tuple = mnl_attr_nest_start(nlh, CTA_TUPLE_ORIG);
+	struct nlattr *nest = mnl_attr_nest_start(nlh, CTA_TUPLE_IP);
+
+	if (t->family == AF_INET) {
+		mnl_attr_put_u32(nlh, CTA_IP_V4_SRC, t->src.ip4);
+		mnl_attr_put_u32(nlh, CTA_IP_V4_DST, t->dst.ip4);
+	} else {
+		mnl_attr_put(nlh, CTA_IP_V6_SRC, sizeof(t->src), &t->src);
+		mnl_attr_put(nlh, CTA_IP_V6_DST, sizeof(t->dst), &t->dst);
+	}
+	mnl_attr_nest_end(nlh, nest);
+	nest = mnl_attr_nest_start(nlh, CTA_TUPLE_PROTO);
+	mnl_attr_put_u8(nlh, CTA_PROTO_NUM, t->protocol);
+	mnl_attr_put_u16(nlh, CTA_PROTO_SRC_PORT, t->sport);
+	mnl_attr_put_u16(nlh, CTA_PROTO_DST_PORT, t->dport);
+	mnl_attr_nest_end(nlh, nest);
+	mnl_attr_nest_end(nlh, tuple);
+}
+
+static int read_found(const struct nlmsghdr *nlh, void *data)
+{
+	struct ct_entry *entry = data;
+
+	return NFNL_SUBSYS_ID(nlh->nlmsg_type) == NFNL_SUBSYS_CTNETLINK ?
+		       ct_message_parse(entry, nlh) : 0;
+}
+
+int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
+{
+	struct ct_entry found;
+	uint8_t buf[512];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
+	int err;
+
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	nfg->nfgen_family = original->family;
+	nfg->version = NFNETLINK_V0;
+	put_tuple(nlh, original);
+	err = nl_request(&ct->dump, nlh, read_found, &found);
+	if (!err && out)
+		*out = found;
+	return err;
 }
 
 const struct ct_stats *ct_stats(const struct ct *ct)

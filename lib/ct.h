@@ -24,6 +24,10 @@ struct ct_entry {
 	uint64_t packets[2], bytes[2];	/* original, reply */
 	uint64_t start_real_ns, stop_real_ns;	/* CLOCK_REALTIME; stop 0 if not given */
 	uint32_t timeout_s;		/* what was left of it: dumps */
+	uint32_t idle_s;		/* how long conntrack keeps an idle entry in this tcp_state,
+					 * as the sysctls stood at ct_open; 0 unknown */
+	bool removed_by_hand;		/* DESTROY: a process asked for it (nlmsg_pid is its port;
+					 * 0 for the kernel's own: ctnetlink_conntrack_event) */
 };
 
 struct ct_stats {
@@ -54,6 +58,10 @@ int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void 
  * socket of its own, kept open for this so that CAP_NET_ADMIN is all that is needed later. Blocks while the kernel answers. Returns 0, -EINTR
  * if the table changed under an inconsistent dump (call again), or -errno. */
 int ct_dump(struct ct *ct, ct_handler *handler, void *data);
+
+/* Asks for the entry of one original tuple in zone 0. Returns 0 (fills *out if not NULL), -ENOENT if
+ * there is none, or another -errno. Microseconds; needs CAP_NET_ADMIN. */
+int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out);
 
 const struct ct_stats *ct_stats(const struct ct *ct);
 void ct_close(struct ct *ct);

@@ -1,0 +1,53 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "ct_timeout.h"
+
+#include <fcntl.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+static uint32_t read_seconds(const char *name)
+{
+	char path[128], text[32];
+	ssize_t n;
+	int fd;
+
+	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_%s", name);
+	fd = open(path, O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return 0;
+	n = read(fd, text, sizeof(text) - 1);
+	close(fd);
+	if (n <= 0)
+		return 0;
+	text[n] = '\0';
+	return (uint32_t)strtoul(text, NULL, 10);
+}
+
+void ct_timeout_read(struct ct_timeout *t)
+{
+	static const struct {
+		uint8_t state;
+		const char *name;
+	} states[] = {
+		{ TCP_CONNTRACK_SYN_SENT, "syn_sent" },
+		{ TCP_CONNTRACK_SYN_RECV, "syn_recv" },
+		{ TCP_CONNTRACK_ESTABLISHED, "established" },
+		{ TCP_CONNTRACK_FIN_WAIT, "fin_wait" },
+		{ TCP_CONNTRACK_CLOSE_WAIT, "close_wait" },
+		{ TCP_CONNTRACK_LAST_ACK, "last_ack" },
+		{ TCP_CONNTRACK_TIME_WAIT, "time_wait" },
+		{ TCP_CONNTRACK_CLOSE, "close" },
+	};
+
+	memset(t, 0, sizeof(*t));
+	for (size_t i = 0; i < sizeof(states) / sizeof(states[0]); i++)
+		t->seconds[states[i].state] = read_seconds(states[i].name);
+}
+
+uint32_t ct_timeout_of(const struct ct_timeout *t, uint8_t tcp_state)
+{
+	return tcp_state < sizeof(t->seconds) / sizeof(t->seconds[0]) ? t->seconds[tcp_state] : 0;
+}
