@@ -33,6 +33,9 @@ enum flow_seen {
 	FLOW_MIDSTREAM	= 1 << 22,	/* no connect fits: picked up in the middle */
 	FLOW_RESUMED	= 1 << 23,	/* was open before this run */
 	FLOW_RST	= 1 << 24,	/* reset, by either side */
+	FLOW_KERNEL	= 1 << 25,	/* connected by a kernel thread */
+	FLOW_SHARED	= 1 << 26,	/* several processes hold the socket: the join lists them */
+	FLOW_ROUTE_MISSED = 1 << 27,	/* lib/trace may have missed its route lookup */
 };
 
 enum flow_reason {
@@ -42,8 +45,27 @@ enum flow_reason {
 	REASON_ABORTED,
 };
 
-/* No flow, in every field that holds an index. */
-#define FLOW_NIL UINT32_MAX
+#define FLOW_BY_TUPLE	1
+#define FLOW_BY_PENDING	2
+
+/* Which list a flow stands in. Each is first in, first out, and all of a list wait equally long, so
+ * that its head is always the next to expire. Order is also that of eviction. */
+enum flow_queue {
+	FLOW_QUEUE_NONE,	/* not in use */
+	FLOW_QUEUE_ORPHAN,	/* conntrack's word alone: an inbound connection, or ours, early */
+	FLOW_QUEUE_UNSENT,	/* connected and over, and no packet of it was seen yet */
+	FLOW_QUEUE_CONNECT,	/* the trace's word alone: no packet yet */
+	FLOW_QUEUE_CLOSED,	/* over, waiting for conntrack's last word */
+	FLOW_QUEUE_UNANSWERED,	/* started, no answer yet */
+	FLOW_QUEUE_FRESH,	/* something new is known: looked at when the batch is complete */
+	FLOW_QUEUE_HELD,	/* several connects could be the one; its next sign may be near */
+	FLOW_QUEUE_UNSURE,	/* the same, for as long as a record may wait */
+	FLOW_QUEUE_OPEN,	/* answered */
+	FLOW_QUEUES,
+};
+
+/* No flow, in every field that holds an index: slot 0 is never used. */
+#define FLOW_NIL 0
 
 /* One connection, from its first sign to its end. 256 bytes: a million of them is 244 MiB.
  * Bytes and packets: [0] from source to destination, [1] back. */
@@ -82,8 +104,65 @@ struct flow {
 	uint8_t reason;		/* enum flow_reason */
 	uint8_t error;		/* errno; FLOW_ERROR */
 	uint8_t tcp_state;
-	uint8_t queue;		/* which deadline queue */
-	uint8_t hook;
+	uint8_t queue;		/* enum flow_queue */
+	uint8_t indexed;	/* the table's own */
+	uint8_t hook;		/* NF_INET_* the packet was logged at */
+	uint32_t deadline_ms;	/* CLOCK_MONOTONIC, low 32 bits */
 };
+
+/* Indices and lists over one slab, all of a size fixed at the start: nothing is ever moved or
+ * rehashed, and untouched memory is never resident. */
+struct flow_table;
+
+/* Takes up to max_flows (at most 1 << 26) flows. Returns 0 or -errno; the caller owns *out. */
+int flow_table_new(struct flow_table **out, uint32_t max_flows);
+void flow_table_free(struct flow_table *t);
+
+/* A flow of zeroes with a number of its own, in no index, in FLOW_QUEUE_NONE; NULL if the table is
+ * full (flow_victim() says who should go). */
+struct flow *flow_new(struct flow_table *t);
+
+/* Takes the flow out of all indices and queues and drops its process reference. */
+void flow_free(struct flow_table *t, struct flow *f);
+
+/* The flow that is missed least: the oldest of the first queue that has any. NULL if empty. */
+struct flow *flow_victim(struct flow_table *t);
+
+bool flow_table_full(const struct flow_table *t);
+uint32_t flow_count(const struct flow_table *t);
+uint32_t flow_queue_count(const struct flow_table *t, enum flow_queue queue);
+
+/* By tuple: newest first; several flows may share one. Changing f->tuple of an indexed flow is not
+ * allowed: unindex it before. */
+void flow_index_tuple(struct flow_table *t, struct flow *f);
+void flow_unindex_tuple(struct flow_table *t, struct flow *f);
+struct flow *flow_by_tuple(struct flow_table *t, const struct tuple *tuple);
+struct flow *flow_next_by_tuple(struct flow_table *t, const struct flow *f);
+
+/* By socket: at most one flow per kernel address. */
+void flow_index_socket(struct flow_table *t, struct flow *f, uint64_t skaddr);
+void flow_unindex_socket(struct flow_table *t, struct flow *f);
+struct flow *flow_by_socket(struct flow_table *t, uint64_t skaddr);
+
+/* Pending connects: those whose source port is not known yet, by everything but that port, newest
+ * first. f->tuple must not change while it is pending. */
+void flow_index_pending(struct flow_table *t, struct flow *f);
+void flow_unindex_pending(struct flow_table *t, struct flow *f);
+struct flow *flow_by_pending(struct flow_table *t, const struct tuple *tuple);
+struct flow *flow_next_by_pending(struct flow_table *t, const struct flow *f);
+
+/* Appends to a queue, leaving the one it was in. deadline_ns: CLOCK_MONOTONIC, at most 24 days
+ * ahead, kept to the millisecond. */
+void flow_enqueue(struct flow_table *t, struct flow *f, enum flow_queue queue,
+		  uint64_t deadline_ns);
+
+bool flow_is_due(const struct flow *f, uint64_t now_ns);
+
+/* Its deadline as CLOCK_MONOTONIC, seen from now_ns. */
+uint64_t flow_due_ns(const struct flow *f, uint64_t now_ns);
+
+/* The oldest of a queue, and the one after f. NULL: no more. */
+struct flow *flow_first(struct flow_table *t, enum flow_queue queue);
+struct flow *flow_following(struct flow_table *t, const struct flow *f);
 
 #endif
