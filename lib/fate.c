@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Fate: the reason for which a connection ended, as RECORDS.md defines it, from what its socket,
+ * conntrack and our own rule saw. Every rule is one that cannot be wrong if its signs are true;
+ * where none applies the reason stays unknown.
+ *
+ * `blocked` rests on an absence, so it asks for the most. conntrack confirms an entry after
+ * POSTROUTING and sends NEW: a packet that passed our hook and was never confirmed was stopped on
+ * this host. But NEW is missing too when the same tuple has an entry already (an unanswered SYN is
+ * remembered for two minutes), when the packet was not tracked, or when messages were lost.
+ */
+#include "fate.h"
+
+#include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
+
+bool fate_answered(const struct flow *f)
+{
+	if (f->seen & FLOW_ANSWERED)
+		return true;
+	return f->ct_status & IPS_ASSURED;
+}
+
+static bool was_blocked(const struct flow *f, const struct fate_signs *signs)
+{
+	const uint32_t excuses = FLOW_NEW | FLOW_DESTROY | FLOW_CT_ID | FLOW_UNTRACKED |
+				 FLOW_CT_LOST | FLOW_OLD_ENTRY | FLOW_RESUMED;
+
+	return signs->conntrack && signs->tracked && !signs->entry_exists &&
+	       (f->seen & (FLOW_PACKET | FLOW_CLOSED)) == (FLOW_PACKET | FLOW_CLOSED) &&
+	       !(f->seen & excuses);
+}
+
+/* RST in answer to the SYN: conntrack saw a reply, is in CLOSE, and the original direction sent
+ * nothing but SYNs. */
+static bool was_refused(const struct flow *f)
+{
+	return f->seen & FLOW_DESTROY && f->seen & FLOW_COUNTERS && f->seen & FLOW_TCP_STATE &&
+	       f->tcp_state == TCP_CONNTRACK_CLOSE && f->ct_status & IPS_SEEN_REPLY &&
+	       f->packets[0] == 1u + f->syn_retransmits && f->packets[1] >= 1;
+}
+
+static enum flow_reason failure(const struct flow *f, const struct fate_signs *signs)
+{
+	if (!(f->seen & FLOW_PACKET))
+		return REASON_UNSENT;
+	if (was_blocked(f, signs))
+		return REASON_BLOCKED;
+	switch (f->seen & FLOW_ERROR ? f->error : 0) {
+	case ECONNREFUSED:
+		return REASON_REFUSED;
+	case EHOSTUNREACH:
+	case ENETUNREACH:
+		return REASON_UNREACHABLE;
+	case ETIMEDOUT:
+		return REASON_TIMED_OUT;
+	}
+	if (was_refused(f))
+		return REASON_REFUSED;
+	if (f->seen & FLOW_CLOSED && f->seen & FLOW_CONNECT && signs->errors_reported &&
+	    !(f->seen & FLOW_ERROR))
+		return REASON_ABORTED;
+	if (f->seen & FLOW_DESTROY && !(f->seen & FLOW_CLOSED) &&
+	    !(f->ct_status & IPS_SEEN_REPLY))
+		return REASON_TIMED_OUT;
+	return REASON_NONE;
+}
+
+static enum flow_reason success(const struct flow *f)
+{
+	bool state_known = f->seen & FLOW_TCP_STATE && f->seen & FLOW_DESTROY;
+
+	if (f->seen & FLOW_RST || (state_known && f->tcp_state == TCP_CONNTRACK_CLOSE))
+		return REASON_RESET;
+	if (f->seen & FLOW_CLOSED)
+		return REASON_CLOSED;
+	if (!state_known)
+		return REASON_NONE;
+	switch (f->tcp_state) {
+	case TCP_CONNTRACK_LAST_ACK:
+	case TCP_CONNTRACK_TIME_WAIT:
+		return REASON_CLOSED;
+	default:
+		return REASON_EXPIRED;
+	}
+}
+
+enum flow_reason fate_decide(const struct flow *f, const struct fate_signs *signs)
+{
+	return fate_answered(f) ? success(f) : failure(f, signs);
+}
