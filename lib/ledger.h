@@ -25,6 +25,7 @@ struct ledger {
 	uint64_t undecodable, filtered, retransmits, midstream, evicted, pending;
 	uint64_t started, suppressed;
 	uint64_t ended, ends_uncertain;	/* uncertain: conntrack messages lost while it lived */
+	uint64_t ends_evicted;	/* started, and let go for want of room before their end */
 	uint64_t written;	/* records of connections handed to the outputs */
 
 	uint64_t trace_lost;	/* records lost by perf rings */

@@ -1,0 +1,108 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_JOIN_H
+#define NFWHO_JOIN_H
+
+#include "ct.h"
+#include "flow.h"
+#include "ledger.h"
+#include "nflog.h"
+#include "owner.h"
+#include "perf.h"
+#include "process.h"
+#include "route.h"
+#include "trace.h"
+
+/*
+ * The join: packets, the trace and conntrack's events become flows; flows get an owner, a start and
+ * an end. Evidence goes in as it is read; nothing is decided before join_settle().
+ */
+
+/* How long a packet's owner may stay undecided, and the first look before that. */
+#define JOIN_UNSURE_NS		500000000ull
+#define JOIN_HELD_NS		5000000ull
+/* How long conntrack's word waits for the packet it belongs to: NFLOG's flush timeout, well over. */
+#define JOIN_ORPHAN_NS		1000000000ull
+/* How often a silent socket is asked for. */
+#define JOIN_RECHECK_NS		5000000000ull
+
+struct join_config {
+	struct flow_table *flows;		/* all borrowed */
+	struct process_table *processes;
+	struct owner *owner;
+	struct trace *trace;			/* NULL: no trace */
+	struct ct *ct;				/* NULL: conntrack is not read */
+	struct route *route;
+	struct ledger *ledger;
+
+	uint32_t net_ns;		/* inode of our network namespace; 0 unknown */
+	bool errors_reported;		/* the trace has inet_sk_error_report */
+	bool own_rules;			/* our ruleset logs: it matched by conntrack state */
+	bool output_logged;		/* it logs what leaves this host's sockets */
+	uint8_t protocols[8];		/* and these */
+	unsigned int protocol_count;
+	const char *untracked_prefix;	/* of our rule for untracked packets; NULL: none */
+
+	/* A connection's owner is known: returns false if its record is held back by a limit. */
+	bool (*start)(struct flow *f, void *data);
+	/* Its fate is known (f->reason). Not called for what start() held back. */
+	void (*end)(struct flow *f, void *data);
+	/* join_finish(): it was still open. */
+	void (*open)(struct flow *f, void *data);
+	void *data;
+};
+
+struct join_holders;
+
+struct join {
+	struct join_config config;
+	uint64_t now_ns, now_real_ns;	/* the batch's clocks: CLOCK_MONOTONIC, CLOCK_REALTIME */
+	uint64_t nflog_lost_ns;		/* when packets were last lost: absence proves nothing */
+	uint64_t ct_lost_ns;
+	bool foreign_zone;		/* a conntrack zone other than 0 is in use */
+	bool finishing;
+	char *prefixes[256];		/* [0] stands for none */
+	unsigned int prefix_count;
+	struct join_holders *holders;
+};
+
+/* Returns 0 or -errno. */
+int join_init(struct join *j, const struct join_config *config);
+void join_fini(struct join *j);
+
+/* The clocks as they are now: before evidence of a batch goes in. */
+void join_clock(struct join *j, uint64_t now_ns, uint64_t now_real_ns);
+
+/* Evidence. */
+void join_packet(struct join *j, const struct nflog_packet *packet);
+void join_trace(struct join *j, const struct perf_event *event);
+void join_conntrack(struct join *j, const struct ct_entry *entry);
+
+/* Packets, or conntrack messages, were lost up to now. */
+void join_nflog_lost(struct join *j);
+void join_conntrack_lost(struct join *j);
+
+/* Decides what can be decided, hands on starts and ends, lets time pass. All that was queued in
+ * the kernel before the clock's instant must have gone in: packets, then trace, then conntrack. */
+void join_settle(struct join *j);
+
+/* When join_settle() has something to do even if nothing comes in; UINT64_MAX: never. */
+uint64_t join_next_ns(const struct join *j);
+
+/* Decides everything that is still held; hands what is open to config.open. */
+void join_finish(struct join *j);
+
+/* Text of a flow's log prefix, "" none; pids that share its socket, NULL none. */
+const char *join_prefix(const struct join *j, const struct flow *f);
+const uint32_t *join_shared_with(const struct join *j, const struct flow *f, unsigned int *count);
+
+/* Between join.c and settle.c: whether the caller of `connect` can have sent a packet that was
+ * logged at this hook (false if its network namespace is known to be the wrong one); gives `f` what `connect` has witnessed and frees `connect`; makes
+ * room for one more flow; frees one. */
+bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
+void join_absorb(struct join *j, struct flow *f, struct flow *connect);
+struct flow *join_flow_new(struct join *j);
+void join_flow_free(struct join *j, struct flow *f);
+void join_remember_holders(struct join *j, struct flow *f, const struct owner_query *query);
+void join_evict(struct join *j);
+
+#endif

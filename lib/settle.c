@@ -1,0 +1,570 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Decisions: who owns a flow, and what became of it. Made when a batch is complete, that is when
+ * everything the kernel had queued before one instant has gone in, so that "nobody else fits" and
+ * "no such event" mean something.
+ *
+ * The owner ladder, best rung first:
+ *
+ *  trace   The connect with this very tuple; or the only pending connect that fits, if nothing was
+ *          lost since it began, its process is in the packet's network namespace and the socket
+ *          with this tuple exists; or the one candidate that holds the socket's inode. While
+ *          several fit, the flow is held: their next transition tells their ports.
+ *  socket  The process that holds the socket's inode, and so on down: lib/owner.
+ *
+ * A SYN is never seen before its connect (the event precedes the packet, and the rings are read
+ * after it), so a packet that no connect fits need not wait: its socket is older than the trace, or
+ * a record was lost, or nobody called connect().
+ *
+ * Ends: conntrack's DESTROY is final and brings the counters. A socket that closed unanswered ends
+ * at once, after the short time its error report may take. Whoever stays silent is asked for by
+ * sock_diag every few seconds, because the CPU that noticed the end may have told nobody.
+ */
+#include "fate.h"
+#include "join.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <string.h>
+
+#define BATCH 64
+#define CANDIDATES_MAX 64
+
+/* Longest sensible wait for DESTROY after the close: TIME_WAIT's 120 s, and some. */
+#define DESTROY_NS 150000000000ull
+
+bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook)
+{
+	const struct process *p = connect->process;
+	bool ours;
+
+	if (!p || !(p->known & PROCESS_NETNS) || !j->config.net_ns)
+		return true;
+	ours = p->netns == j->config.net_ns;
+	return hook == NF_INET_LOCAL_OUT || hook == NF_INET_POST_ROUTING ? ours : !ours;
+}
+
+/* The same, but known for certain. */
+static bool surely_sends(struct join *j, struct flow *connect, uint8_t hook)
+{
+	if (!connect->process)
+		return false;
+	process_read(j->config.processes, connect->process);
+	return connect->process->known & PROCESS_NETNS && join_may_send(j, connect, hook);
+}
+
+static bool lacks_packet(const struct flow *f)
+{
+	return (f->seen & (FLOW_CONNECT | FLOW_PACKET)) == FLOW_CONNECT;
+}
+
+static bool is_forwarded(const struct flow *f)
+{
+	return f->hook == NF_INET_FORWARD || f->hook == NF_INET_PRE_ROUTING;
+}
+
+static void ask_socket(struct join *j, const struct flow *f, struct owner_query *query)
+{
+	*query = (struct owner_query) { .tuple = f->tuple };
+	if (!is_forwarded(f))
+		owner_socket(j->config.owner, query);
+}
+
+/* Connects that can be this packet's. */
+struct candidates {
+	struct flow *flows[CANDIDATES_MAX];
+	unsigned int count;
+	bool complete;		/* these are all */
+	bool exact;		/* their port is known and is the packet's */
+};
+
+static void collect_exact(struct join *j, const struct flow *f, struct candidates *c)
+{
+	struct flow *connect = flow_by_tuple(j->config.flows, &f->tuple);
+
+	*c = (struct candidates) { .complete = true, .exact = true };
+	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect)) {
+		if (!lacks_packet(connect) || connect->start_ns > f->packet_ns ||
+		    !join_may_send(j, connect, f->hook))
+			continue;
+		if (c->count == CANDIDATES_MAX) {
+			c->complete = false;
+			return;
+		}
+		c->flows[c->count++] = connect;
+	}
+}
+
+static void collect_pending(struct join *j, const struct flow *f, struct candidates *c)
+{
+	struct flow *connect = flow_by_pending(j->config.flows, &f->tuple);
+
+	*c = (struct candidates) { .complete = true };
+	for (; connect; connect = flow_next_by_pending(j->config.flows, connect)) {
+		if (connect->start_ns > f->packet_ns || !join_may_send(j, connect, f->hook) ||
+		    !trace_port_possible(j->config.trace, connect, f->tuple.sport))
+			continue;
+		if (c->count == CANDIDATES_MAX) {
+			c->complete = false;
+			return;
+		}
+		c->flows[c->count++] = connect;
+	}
+}
+
+static void take(struct join *j, struct flow *f, struct flow *connect)
+{
+	if (!(connect->seen & FLOW_PORT))
+		trace_learn_port(j->config.trace, connect, f->tuple.sport);
+	join_absorb(j, f, connect);
+}
+
+/* The one pending connect there is, if it is surely this packet's. */
+static bool take_only(struct join *j, struct flow *f, const struct candidates *c)
+{
+	struct flow *connect = c->flows[0];
+	struct owner_query query;
+
+	if (c->count != 1 || !c->complete || !trace_complete_since(j->config.trace, connect) ||
+	    !surely_sends(j, connect, f->hook))
+		return false;
+	ask_socket(j, f, &query);
+	if (!query.socket_found && !is_forwarded(f))
+		return false;
+	take(j, f, connect);
+	return true;
+}
+
+/* The one candidate whose process holds the packet's socket. */
+static bool take_holder(struct join *j, struct flow *f, const struct candidates *c)
+{
+	struct flow *holder = NULL;
+	struct owner_query query;
+
+	ask_socket(j, f, &query);
+	if (!query.socket_found || !query.inode || !c->complete)
+		return false;
+	for (unsigned int i = 0; i < c->count; i++) {
+		struct flow *connect = c->flows[i];
+
+		if (!connect->process ||
+		    owner_holds(j->config.owner, connect->process->pid, query.inode) != 1)
+			continue;
+		if (holder)
+			return false;
+		holder = connect;
+	}
+	if (!holder)
+		return false;
+	take(j, f, holder);
+	return true;
+}
+
+enum verdict { VERDICT_TAKEN, VERDICT_NOBODY, VERDICT_UNSURE };
+
+static enum verdict find_connect(struct join *j, struct flow *f, bool ask_holders)
+{
+	struct candidates c;
+
+	collect_exact(j, f, &c);
+	if (c.count == 1) {
+		take(j, f, c.flows[0]);
+		return VERDICT_TAKEN;
+	}
+	if (!c.count) {
+		collect_pending(j, f, &c);
+		if (!c.count)
+			return VERDICT_NOBODY;
+		if (take_only(j, f, &c))
+			return VERDICT_TAKEN;
+	}
+	return ask_holders && take_holder(j, f, &c) ? VERDICT_TAKEN : VERDICT_UNSURE;
+}
+
+static bool conntrack_will_tell(const struct join *j, const struct flow *f)
+{
+	return j->config.ct && !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
+}
+
+static void gather_signs(struct join *j, const struct flow *f, struct fate_signs *signs)
+{
+	*signs = (struct fate_signs) {
+		.conntrack = j->config.ct && !j->foreign_zone,
+		.tracked = j->config.own_rules && f->hook == NF_INET_LOCAL_OUT,
+		.errors_reported = j->config.errors_reported && j->config.trace &&
+				   trace_complete_since(j->config.trace, f),
+	};
+	/* Asked only where it matters: an entry of an earlier attempt keeps NEW from coming. */
+	if (signs->conntrack && signs->tracked && f->seen & FLOW_CLOSED &&
+	    !(f->seen & (FLOW_NEW | FLOW_DESTROY)))
+		signs->entry_exists = ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
+}
+
+/* An ended flow that conntrack still remembers stays: its entry explains why the same tuple, tried
+ * again, gets no NEW. */
+static void retire(struct join *j, struct flow *f)
+{
+	if (f->seen & (FLOW_NEW | FLOW_CT_ID) && conntrack_will_tell(j, f)) {
+		process_unref(f->process);
+		f->process = NULL;
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + DESTROY_NS);
+		return;
+	}
+	join_flow_free(j, f);
+}
+
+static void finish(struct join *j, struct flow *f)
+{
+	struct fate_signs signs;
+
+	if (j->ct_lost_ns && f->start_ns <= j->ct_lost_ns) {
+		f->seen |= FLOW_CT_LOST;
+		if (!(f->seen & FLOW_DESTROY))
+			j->config.ledger->ends_uncertain++;
+	}
+	gather_signs(j, f, &signs);
+	f->reason = (uint8_t)fate_decide(f, &signs);
+	f->seen |= FLOW_ENDED;
+	if (!(f->seen & FLOW_SUPPRESSED))
+		j->config.ledger->ended++;
+	j->config.end(f, j->config.data);
+	retire(j, f);
+}
+
+/* Over, but the trace has not told why yet: conntrack hears of a RST just before the socket does,
+ * and the error report comes just after the close. */
+static bool is_unexplained(const struct flow *f)
+{
+	if (fate_answered(f) || !(f->seen & FLOW_CONNECT) || f->seen & FLOW_ERROR)
+		return false;
+	return f->seen & (FLOW_DESTROY | FLOW_CLOSED);
+}
+
+/* Where a started flow goes from here, with what is known now. */
+static void follow(struct join *j, struct flow *f, bool patient)
+{
+	struct flow_table *flows = j->config.flows;
+
+	if (f->seen & FLOW_ENDED) {
+		retire(j, f);
+	} else if (patient && is_unexplained(f)) {
+		flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
+	} else if (f->seen & FLOW_DESTROY) {
+		finish(j, f);
+	} else if (f->seen & FLOW_CLOSED && !fate_answered(f)) {
+		finish(j, f);
+	} else if (f->seen & FLOW_CLOSED) {
+		if (conntrack_will_tell(j, f))
+			flow_enqueue(flows, f, FLOW_QUEUE_CLOSED, j->now_ns + DESTROY_NS);
+		else
+			finish(j, f);
+	} else if (fate_answered(f)) {
+		flow_enqueue(flows, f, FLOW_QUEUE_OPEN, j->now_ns);
+	} else {
+		flow_enqueue(flows, f, FLOW_QUEUE_UNANSWERED, j->now_ns + JOIN_RECHECK_NS);
+	}
+}
+
+static void start(struct join *j, struct flow *f, enum owner_rung rung)
+{
+	struct ledger *ledger = j->config.ledger;
+
+	if (f->process)
+		process_read(j->config.processes, f->process);
+	f->owner = (uint8_t)rung;
+	f->seen |= FLOW_STARTED;
+	if (f->ct_zone)
+		j->foreign_zone = true;
+	if (j->config.start(f, j->config.data)) {
+		ledger->started++;
+		ledger->owner[rung]++;
+	} else {
+		f->seen |= FLOW_SUPPRESSED;
+		ledger->suppressed++;
+	}
+	follow(j, f, !j->finishing);
+}
+
+static void start_traced(struct join *j, struct flow *f)
+{
+	if (f->seen & FLOW_KERNEL)
+		start(j, f, OWNER_KERNEL);
+	else
+		start(j, f, OWNER_TRACE);
+}
+
+static void apply_answer(struct join *j, struct flow *f, struct owner_query *query)
+{
+	if (query->process) {
+		process_unref(f->process);
+		f->process = process_ref(query->process);
+		if (query->holder_count > 1)
+			join_remember_holders(j, f, query);
+	}
+	if (query->socket_found) {
+		f->uid = query->socket_uid;
+		f->seen |= FLOW_UID;
+		if (query->cgroup_id)
+			f->cgroup_id = query->cgroup_id;
+	}
+	start(j, f, query->rung);
+}
+
+/* Questions for the lower rungs, answered together: one walk of /proc serves all. */
+struct lookups {
+	struct flow *flows[BATCH];
+	struct owner_query queries[BATCH];
+	unsigned int count;
+};
+
+static void lookups_answer(struct join *j, struct lookups *l)
+{
+	if (l->count)
+		owner_lookup(j->config.owner, l->queries, l->count);
+	for (unsigned int i = 0; i < l->count; i++)
+		apply_answer(j, l->flows[i], &l->queries[i]);
+	l->count = 0;
+}
+
+static void lookups_add(struct join *j, struct lookups *l, struct flow *f)
+{
+	if (l->count == BATCH)
+		lookups_answer(j, l);
+	l->queries[l->count] = (struct owner_query) {
+		.tuple = f->tuple,
+		.uid = f->uid,
+		.has_uid = f->seen & FLOW_UID,
+	};
+	l->flows[l->count++] = f;
+	/* Out of the queue that is being worked through. */
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSURE, j->now_ns + JOIN_UNSURE_NS);
+}
+
+/* Nobody on this host connected it, as far as can be told here. */
+static void start_unowned(struct join *j, struct flow *f)
+{
+	if (f->hook == NF_INET_PRE_ROUTING) {
+		/* The hook is there for containers' connections; this one came from outside. */
+		j->config.ledger->filtered++;
+		join_flow_free(j, f);
+		return;
+	}
+	start(j, f, OWNER_NONE);
+}
+
+static void decide_owner(struct join *j, struct flow *f, struct lookups *l, bool last_chance)
+{
+	bool held = f->queue == FLOW_QUEUE_HELD;
+	enum verdict verdict = VERDICT_NOBODY;
+
+	if (f->seen & FLOW_CONNECT && (f->process || f->seen & FLOW_KERNEL)) {
+		start_traced(j, f);
+		return;
+	}
+	if (f->seen & FLOW_INGRESS) {
+		start(j, f, OWNER_NONE);
+		return;
+	}
+	if (j->config.trace && !(f->seen & (FLOW_CONNECT | FLOW_RESUMED)))
+		verdict = find_connect(j, f, held || last_chance);
+	if (verdict == VERDICT_TAKEN && (f->process || f->seen & FLOW_KERNEL))
+		start_traced(j, f);
+	else if (verdict == VERDICT_UNSURE && !last_chance && held)
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSURE, j->now_ns + JOIN_UNSURE_NS);
+	else if (verdict == VERDICT_UNSURE && !last_chance)
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
+	else if (is_forwarded(f))
+		start_unowned(j, f);
+	else
+		lookups_add(j, l, f);
+}
+
+/* A connect without a packet, over or still silent. */
+static void decide_unsent(struct join *j, struct flow *f)
+{
+	bool logged = false;
+
+	for (unsigned int i = 0; i < j->config.protocol_count; i++)
+		logged |= j->config.protocols[i] == f->tuple.protocol;
+	if (!logged || !j->config.output_logged || !(f->seen & FLOW_CLOSED) ||
+	    f->start_ns <= j->nflog_lost_ns || !trace_complete_since(j->config.trace, f) ||
+	    !surely_sends(j, f, NF_INET_LOCAL_OUT) || tuple_is_loopback(&f->tuple) ||
+	    route_is_local(j->config.route, &f->tuple) != 0) {
+		j->config.ledger->trace_only++;
+		join_flow_free(j, f);
+		return;
+	}
+	f->hook = NF_INET_LOCAL_OUT;
+	f->owner = OWNER_TRACE;
+	f->seen |= FLOW_STARTED;
+	j->config.ledger->trace_only++;
+	j->config.ledger->unsent++;
+	if (!j->config.start(f, j->config.data))
+		f->seen |= FLOW_SUPPRESSED;
+	f->reason = REASON_UNSENT;
+	f->seen |= FLOW_ENDED;
+	j->config.end(f, j->config.data);
+	join_flow_free(j, f);
+}
+
+/* No packet yet. Established without one: it does not pass our hook. Otherwise it may be a connect
+ * whose packets are dropped before it, and its end is worth a record. */
+static void recheck_connect(struct join *j, struct flow *f)
+{
+	bool elsewhere = !join_may_send(j, f, NF_INET_LOCAL_OUT);
+
+	if (f->seen & FLOW_ANSWERED || (elsewhere && j->config.output_logged)) {
+		j->config.ledger->trace_only++;
+		join_flow_free(j, f);
+		return;
+	}
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT, j->now_ns + JOIN_RECHECK_NS);
+}
+
+static void recheck_unanswered(struct join *j, struct flow *f)
+{
+	struct owner_query query;
+
+	ask_socket(j, f, &query);
+	if (is_forwarded(f) || f->seen & FLOW_INGRESS ||
+	    (query.socket_found && query.socket_state == TCP_SYN_SENT)) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNANSWERED, j->now_ns + JOIN_RECHECK_NS);
+		return;
+	}
+	if (query.socket_found)
+		f->seen |= FLOW_ANSWERED;
+	else
+		f->seen |= FLOW_CLOSED;
+	follow(j, f, false);
+}
+
+/* DESTROY should have come. */
+static void recheck_closed(struct join *j, struct flow *f)
+{
+	if (f->seen & FLOW_ENDED) {
+		join_flow_free(j, f);
+		return;
+	}
+	if (ct_lookup(j->config.ct, &f->tuple, NULL) == 0) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + DESTROY_NS);
+		return;
+	}
+	j->config.ledger->ends_uncertain++;
+	finish(j, f);
+}
+
+static void expire(struct join *j, struct flow *f, struct lookups *l)
+{
+	switch ((enum flow_queue)f->queue) {
+	case FLOW_QUEUE_ORPHAN:
+		join_flow_free(j, f);
+		break;
+	case FLOW_QUEUE_UNSENT:
+		decide_unsent(j, f);
+		break;
+	case FLOW_QUEUE_CONNECT:
+		recheck_connect(j, f);
+		break;
+	case FLOW_QUEUE_CLOSED:
+		recheck_closed(j, f);
+		break;
+	case FLOW_QUEUE_UNANSWERED:
+		recheck_unanswered(j, f);
+		break;
+	case FLOW_QUEUE_HELD:
+	case FLOW_QUEUE_UNSURE:
+		if (f->seen & FLOW_STARTED)
+			follow(j, f, false);
+		else
+			decide_owner(j, f, l, f->queue == FLOW_QUEUE_UNSURE);
+		break;
+	case FLOW_QUEUE_FRESH:
+	case FLOW_QUEUE_OPEN:
+	case FLOW_QUEUE_NONE:
+	case FLOW_QUEUES:
+		break;
+	}
+}
+
+static void settle_fresh(struct join *j, struct lookups *l, bool last_chance)
+{
+	struct flow *f;
+
+	while ((f = flow_first(j->config.flows, FLOW_QUEUE_FRESH))) {
+		if (f->seen & FLOW_STARTED)
+			follow(j, f, !last_chance);
+		else if (f->seen & FLOW_PACKET)
+			decide_owner(j, f, l, last_chance);
+		else
+			flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN,
+				     j->now_ns + JOIN_ORPHAN_NS);
+	}
+}
+
+void join_settle(struct join *j)
+{
+	struct lookups lookups = { .count = 0 };
+	struct flow *f;
+
+	settle_fresh(j, &lookups, false);
+	lookups_answer(j, &lookups);
+	for (unsigned int q = FLOW_QUEUE_NONE + 1; q < FLOW_QUEUE_OPEN; q++)
+		while ((f = flow_first(j->config.flows, q)) && flow_is_due(f, j->now_ns))
+			expire(j, f, &lookups);
+	lookups_answer(j, &lookups);
+	j->config.ledger->pending = flow_queue_count(j->config.flows, FLOW_QUEUE_HELD) +
+				    flow_queue_count(j->config.flows, FLOW_QUEUE_UNSURE);
+}
+
+uint64_t join_next_ns(const struct join *j)
+{
+	uint64_t next_ns = UINT64_MAX;
+
+	for (unsigned int q = FLOW_QUEUE_NONE + 1; q < FLOW_QUEUE_OPEN; q++) {
+		const struct flow *f = flow_first(j->config.flows, q);
+
+		if (f && flow_due_ns(f, j->now_ns) < next_ns)
+			next_ns = flow_due_ns(f, j->now_ns);
+	}
+	return next_ns;
+}
+
+/* The table is full: a packet still undecided is written with what is known now rather than lost;
+ * everything else is let go and counted. */
+void join_evict(struct join *j)
+{
+	struct flow *f = flow_victim(j->config.flows);
+
+	if (f->seen & FLOW_PACKET && !(f->seen & FLOW_STARTED)) {
+		struct owner_query query = { .rung = f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE };
+
+		apply_answer(j, f, &query);
+	}
+	if (f->seen & FLOW_STARTED && !(f->seen & FLOW_ENDED))
+		j->config.ledger->ends_evicted++;
+	join_flow_free(j, f);
+}
+
+void join_finish(struct join *j)
+{
+	static const enum flow_queue waiting[] = { FLOW_QUEUE_HELD, FLOW_QUEUE_UNSURE };
+	static const enum flow_queue open[] = { FLOW_QUEUE_UNANSWERED, FLOW_QUEUE_OPEN,
+						FLOW_QUEUE_CLOSED };
+	struct lookups lookups = { .count = 0 };
+	struct flow *f;
+
+	j->finishing = true;
+	settle_fresh(j, &lookups, true);
+	for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
+		while ((f = flow_first(j->config.flows, waiting[i])))
+			flow_enqueue(j->config.flows, f, FLOW_QUEUE_FRESH, j->now_ns);
+	settle_fresh(j, &lookups, true);
+	lookups_answer(j, &lookups);
+	j->config.ledger->pending = 0;
+	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
+		for (f = flow_first(j->config.flows, open[i]); f;
+		     f = flow_following(j->config.flows, f))
+			if (!(f->seen & FLOW_ENDED))
+				j->config.open(f, j->config.data);
+}
