@@ -113,13 +113,14 @@ int ct_fd(const struct ct *ct)
 	return nl_fd(&ct->events);
 }
 
-static unsigned int read_events(struct ct *ct, int len, ct_handler *handler, void *data)
+static unsigned int read_events(struct ct *ct, size_t len, ct_handler *handler, void *data)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)ct->events.buf;
+	const struct nlmsghdr *nlh;
+	const uint8_t *at = ct->events.buf;
 	struct ct_entry entry;
 	unsigned int handed_on = 0;
 
-	for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+	while ((nlh = nl_take(&at, &len))) {
 		if (NFNL_SUBSYS_ID(nlh->nlmsg_type) != NFNL_SUBSYS_CTNETLINK)
 			continue;
 		ct->stats.received++;

@@ -2,6 +2,7 @@
 #include "nflog_batch.h"
 #include "attr.h"
 #include "ct_message.h"
+#include "nl.h"
 
 #include <errno.h>
 #include <linux/netfilter/nfnetlink.h>
@@ -75,14 +76,15 @@ static void count_sequence(struct nflog_count *count, uint32_t sequence)
 unsigned int nflog_batch(struct nflog_count *count, const void *batch, size_t len,
 			 nflog_handler *handler, void *data)
 {
-	const struct nlmsghdr *nlh = batch;
+	const struct nlmsghdr *nlh;
+	const uint8_t *at = batch;
 	struct nflog_packet packet;
 	unsigned int handed_on = 0;
 	uint32_t sequence = 0;
 	bool has_sequence;
-	int left = (int)len, err;
+	int err;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+	while ((nlh = nl_take(&at, &len))) {
 		if (nlh->nlmsg_type != (NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET))
 			continue;
 		count->stats.received++;
@@ -96,7 +98,7 @@ unsigned int nflog_batch(struct nflog_count *count, const void *batch, size_t le
 		handler(&packet, data);
 		handed_on++;
 	}
-	if (left > 0) {
+	if (len > 0) {
 		count->stats.received++;
 		count->stats.invalid++;
 	}

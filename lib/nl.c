@@ -143,6 +143,21 @@ ssize_t nl_receive(struct nl *nl)
 	return receive(nl, 0);
 }
 
+const struct nlmsghdr *nl_take(const uint8_t **at, size_t *len)
+{
+	const struct nlmsghdr *nlh = (const struct nlmsghdr *)*at;
+	size_t step;
+
+	if (*len < sizeof(*nlh) || nlh->nlmsg_len < sizeof(*nlh) || nlh->nlmsg_len > *len)
+		return NULL;
+	step = MNL_ALIGN((size_t)nlh->nlmsg_len);
+	if (step > *len)	/* the last one's padding may be left out */
+		step = *len;
+	*at += step;
+	*len -= step;
+	return nlh;
+}
+
 int nl_wait(struct nl *nl, int timeout_ms)
 {
 	struct pollfd p = { .fd = nl_fd(nl), .events = POLLIN };
@@ -189,12 +204,13 @@ struct answer {
 	bool interrupted, complete;
 };
 
-static void read_answer(const struct nl *nl, int len, struct answer *answer)
+static void read_answer(const struct nl *nl, size_t len, struct answer *answer)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)nl->buf;
+	const struct nlmsghdr *nlh;
+	const uint8_t *at = nl->buf;
 	int err;
 
-	for (; mnl_nlmsg_ok(nlh, len) && !answer->complete; nlh = mnl_nlmsg_next(nlh, &len)) {
+	while (!answer->complete && (nlh = nl_take(&at, &len))) {
 		if (nlh->nlmsg_seq != nl->seq || nlh->nlmsg_pid != nl->portid)
 			continue;
 		if (nlh->nlmsg_flags & NLM_F_DUMP_INTR)
@@ -245,7 +261,9 @@ int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_handler *handler, void *d
 
 int nl_command(struct nl *nl, struct nlmsghdr *nlh)
 {
-	const struct nlmsghdr *first = (const struct nlmsghdr *)nl->buf;
+	const struct nlmsghdr *first;
+	const uint8_t *at = nl->buf;
+	size_t len;
 	ssize_t n;
 	int err;
 
@@ -254,7 +272,9 @@ int nl_command(struct nl *nl, struct nlmsghdr *nlh)
 	if (err)
 		return err;
 	n = receive(nl, MSG_PEEK);
-	if (n <= 0 || !mnl_nlmsg_ok(first, n) || first->nlmsg_type != NLMSG_ERROR ||
+	len = n > 0 ? n : 0;
+	first = nl_take(&at, &len);
+	if (!first || first->nlmsg_type != NLMSG_ERROR ||
 	    first->nlmsg_seq != nl->seq || first->nlmsg_pid != nl->portid)
 		return 0;
 	nl_receive(nl);

@@ -48,6 +48,11 @@ int nl_send(struct nl *nl, const void *data, size_t len);
  * (it is lost), or another -errno. */
 ssize_t nl_receive(struct nl *nl);
 
+/* Takes the next whole message off a datagram of *len bytes at *at; NULL when there is none, and
+ * *len says how much is left that is none. Not mnl_nlmsg_ok(): that one takes a length of 2^31 and
+ * more for a negative number, which fits everywhere (libmnl 1.0.4). */
+const struct nlmsghdr *nl_take(const uint8_t **at, size_t *len);
+
 /* Waits until something can be read. Returns 0, -ETIMEDOUT, or -errno. */
 int nl_wait(struct nl *nl, int timeout_ms);
 

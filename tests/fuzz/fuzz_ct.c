@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ct_message.h"
 #include "fuzz.h"
+#include "nl.h"
 
 #include <assert.h>
 #include <sys/socket.h>
@@ -19,11 +20,10 @@ static void check(const struct ct_entry *e)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	const struct nlmsghdr *nlh = (const struct nlmsghdr *)data;
+	const struct nlmsghdr *nlh;
 	struct ct_entry entry;
-	int left = (int)size;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+	while ((nlh = nl_take(&data, &size)))
 		if (ct_message_parse(&entry, nlh) == 0)
 			check(&entry);
 	return 0;
