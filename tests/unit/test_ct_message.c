@@ -40,7 +40,9 @@ static struct nlmsghdr *read_hex(uint32_t *buf, size_t size, const char *hex)
 {
 	struct nlmsghdr *nlh = (struct nlmsghdr *)buf;
 
-	assert_int_equal(hex_read((uint8_t *)buf, size, hex), nlh->nlmsg_len);
+	size_t len = hex_read((uint8_t *)buf, size, hex);
+
+	assert_int_equal(len, nlh->nlmsg_len);
 	return nlh;
 }
 

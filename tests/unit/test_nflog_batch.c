@@ -63,7 +63,9 @@ static struct seen feed(struct nflog_count *count, const struct nlmsghdr *nlh)
 {
 	struct seen seen = { 0 };
 
-	assert_int_equal(nflog_batch(count, nlh, nlh->nlmsg_len, see, &seen), seen.count);
+	unsigned int handed_on = nflog_batch(count, nlh, nlh->nlmsg_len, see, &seen);
+
+	assert_int_equal(handed_on, seen.count);
 	return seen;
 }
 
