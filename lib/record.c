@@ -129,6 +129,23 @@ void record_add_time(struct record *r, cJSON *object, const char *key, uint64_t 
 	cJSON_AddStringToObject(object, key, text);
 }
 
+static void add_word(cJSON *array, const char *word)
+{
+	if (word)
+		cJSON_AddItemToArray(array, cJSON_CreateString(word));
+}
+
+void record_add_types(cJSON *event, const char *category, const char *type, const char *more)
+{
+	cJSON *types;
+
+	if (category)
+		add_word(cJSON_AddArrayToObject(event, "category"), category);
+	types = cJSON_AddArrayToObject(event, "type");
+	add_word(types, type);
+	add_word(types, more);
+}
+
 cJSON *record_begin(struct record *r, const char *action, const char *kind, const char *dataset,
 		    uint64_t timestamp_ns, uint64_t now_real_ns, cJSON **event)
 {

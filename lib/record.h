@@ -44,7 +44,8 @@ struct record_context {
 	uint64_t now_ns;		/* the same instant, CLOCK_MONOTONIC */
 	const char *prefix;		/* rule.name; "" none */
 	const char *interface_out;	/* "" unknown */
-	const char *cgroup_path;	/* under OWNER_CGROUP: what the cgroup id means; "" unknown */
+	const char *cgroup_path;	/* under OWNER_CGROUP: what the cgroup id means; "" unknown.
+					 * Unit and container are read from it */
 	const char *thread_name;	/* "" unknown */
 	const uint32_t *holders;	/* pids that share the socket; NULL if one or none */
 	unsigned int holder_count;
@@ -53,6 +54,8 @@ struct record_context {
 
 struct record;
 
+/* Returns 0, -ENOMEM, or -E2BIG if labels and tags take more than about 1,200 bytes of each record.
+ * The caller owns *out. One record per process table: it keeps what it printed in struct process. */
 int record_new(struct record **out, const struct record_config *config);
 void record_free(struct record *r);
 
@@ -79,6 +82,50 @@ struct record_gap {
 
 int record_ruleset_gap(struct record *r, const struct record_gap *gap, uint64_t now_real_ns,
 		       char *buf, size_t size);
+
+/* Most destinations that a summary lists. */
+#define RECORD_TOP_MAX 16
+
+struct record_destination {
+	union address ip;
+	uint8_t family;
+	be16 port;
+	uint64_t count;
+};
+
+/* What the rate limit held back of one owner in one interval. */
+struct record_suppressed {
+	struct process *process;	/* borrowed: if all of it was one process's; else NULL */
+	const char *executable;		/* of the owner, if process is NULL; "" unknown */
+	const char *container_id, *container_runtime;	/* the same; "" none */
+	uint32_t uid;			/* of the sockets */
+	bool has_uid;
+	bool foreign_userns;		/* uid has no name here */
+	uint8_t owner;			/* enum owner_rung */
+
+	uint64_t count;			/* starts held back: exact */
+	uint64_t ended;			/* their ends held back in this interval, by reason: */
+	uint64_t reasons[REASON_ABORTED + 1];	/* REASON_NONE: not known */
+	uint64_t successes, failures;	/* of those ended; the rest is not known */
+	uint64_t bytes[2];		/* of those ended with counters: [0] sent, [1] received */
+	bool has_bytes;
+	uint64_t destinations, ports;	/* different ones; may be estimates */
+	struct record_destination top[RECORD_TOP_MAX];	/* most frequent first, counts exact */
+	unsigned int top_count;
+	uint64_t first_real_ns, last_real_ns;	/* connects */
+	uint64_t interval_end_real_ns;	/* @timestamp */
+};
+
+/* connections_suppressed. Returns as record_connection does. */
+int record_suppressed(struct record *r, const struct record_suppressed *s, uint64_t now_real_ns,
+		      char *buf, size_t size);
+
+/* The connection as one flat object with ulogd2's own key names (format=ulogd): those of its packet
+ * records for a start, those of its flow records for an end, and pid, comm, exe, cmdline, ppid,
+ * uid, username and hostname for the owner. Times are UTC, without a zone as ulogd2 writes them.
+ * Takes no event.sequence. Returns as record_connection does. */
+int record_ulogd(struct record *r, enum record_action action, const struct flow *flow,
+		 const struct record_context *context, char *buf, size_t size);
 
 /* The same connection as one aligned line for people (format=text). Control characters are
  * escaped. colour: ANSI sequences of our own. */

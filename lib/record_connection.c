@@ -6,6 +6,7 @@
  */
 #include "record_internal.h"
 
+#include "cgroup.h"
 #include "community.h"
 #include "utf8.h"
 
@@ -20,6 +21,7 @@
 #define THREAD_BYTES 15
 #define PROGRAM_BYTES 64
 #define CGROUP_BYTES 512
+#define CONTAINER_BYTES 128
 
 /* A connection's values that several members repeat, made once. */
 struct view {
@@ -269,6 +271,46 @@ static void add_process(struct json *j, const struct view *v, const struct recor
 	json_close(j);
 }
 
+/* The process is gone; where it ran is known. */
+static void add_place(struct json *j, const struct view *v, const struct cgroup_place *place)
+{
+	const char *path = v->context->cgroup_path;
+
+	if (place->unit[0])
+		json_text(j, "unit", place->unit, strlen(place->unit));
+	if (path && path[0])
+		add_limited(j, "cgroup", path, CGROUP_BYTES);
+}
+
+static void add_container(struct json *j, const struct cgroup_place *place)
+{
+	if (!place->container_id[0])
+		return;
+	json_open(j, "container");
+	add_limited(j, "id", place->container_id, CONTAINER_BYTES);
+	if (place->container_runtime)
+		json_word(j, "runtime", place->container_runtime);
+	json_close(j);
+}
+
+/* The nfwho object is left open. */
+static void begin_nfwho(struct json *j, const struct view *v, const struct record_process *f)
+{
+	const char *path = v->flow->owner == OWNER_CGROUP ? v->context->cgroup_path : NULL;
+	struct cgroup_place place = { 0 };
+
+	if (f->nfwho_len) {
+		json_members(j, f->nfwho, f->nfwho_len);
+		return;
+	}
+	if (path && path[0])
+		cgroup_describe(path, strlen(path), &place);
+	add_container(j, &place);
+	json_open(j, "nfwho");
+	if (path)
+		add_place(j, v, &place);
+}
+
 static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 		      const struct record_process *f)
 {
@@ -276,10 +318,7 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 	const struct flow *flow = v->flow;
 	char id[RECORD_ID_MAX];
 
-	if (f->nfwho_len)
-		json_members(j, f->nfwho, f->nfwho_len);
-	else
-		json_open(j, "nfwho");
+	begin_nfwho(j, v, f);
 	snprintf(id, sizeof(id), "%s-%llu", r->config.host->run_id,
 		 (unsigned long long)flow->number);
 	json_word(j, "connection_id", id);
@@ -292,8 +331,6 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 			json_number(j, NULL, context->holders[i]);
 		json_close_array(j);
 	}
-	if (flow->owner == OWNER_CGROUP && context->cgroup_path && context->cgroup_path[0])
-		add_limited(j, "cgroup", context->cgroup_path, CGROUP_BYTES);
 	if (has(v, FLOW_CT_ID))
 		json_id(j, "conntrack_id", flow->ct_id);
 	if (flow->mark)

@@ -41,6 +41,10 @@ struct record_process {
 /* From the process's cache, printed anew if more became known since. Valid until the next call. */
 void record_process(struct record *r, struct process *p, struct record_process *fragments);
 
+/* Puts the command line, as far as the configuration wants it, into r->line, any bytes; 0 if there
+ * is none to show. Sets *cut if it is known to be incomplete. */
+size_t record_command_line(struct record *r, const struct process *p, bool *cut);
+
 /* The name of the program for people and process.name: base name of the executable, else of what
  * was executed; NULL if neither is known. */
 const char *record_program(const struct process *p);
@@ -70,6 +74,7 @@ uint64_t record_next_id(struct record *r, char id[static RECORD_ID_MAX]);
 
 /* Shared by the records that are made seldom, with cJSON: @timestamp, event's common members and
  * the members every record repeats. *event is the event object, to be added to. */
+void record_add_types(cJSON *event, const char *category, const char *type, const char *more);
 cJSON *record_begin(struct record *r, const char *action, const char *kind, const char *dataset,
 		    uint64_t timestamp_ns, uint64_t now_real_ns, cJSON **event);
 /* Exact, as cJSON's own numbers are doubles. */

@@ -20,14 +20,6 @@ static void add_numbers(cJSON *object, const struct number *numbers, unsigned in
 		record_add_number(object, numbers[i].key, numbers[i].value);
 }
 
-static void add_types(cJSON *event, const char *category, const char *type)
-{
-	if (category)
-		cJSON_AddItemToArray(cJSON_AddArrayToObject(event, "category"),
-				     cJSON_CreateString(category));
-	cJSON_AddItemToArray(cJSON_AddArrayToObject(event, "type"), cJSON_CreateString(type));
-}
-
 static void add_packets(cJSON *object, const struct ledger *l)
 {
 	const struct number numbers[] = {
@@ -88,7 +80,7 @@ int record_ledger(struct record *r, const struct ledger *ledger, const struct re
 
 	root = record_begin(r, "ledger", "metric", "nfwho.ledger", now_real_ns, now_real_ns,
 			    &event);
-	add_types(event, NULL, "info");
+	record_add_types(event, NULL, "info", NULL);
 	add_ledger_message(root, ledger);
 	nfwho = cJSON_AddObjectToObject(root, "nfwho");
 	cJSON_AddStringToObject(nfwho, "run_id", r->config.host->run_id);
@@ -116,7 +108,7 @@ int record_ruleset_gap(struct record *r, const struct record_gap *gap, uint64_t 
 
 	root = record_begin(r, "ruleset_gap", "alert", "nfwho.ruleset",
 			    gap->to_real_ns ? gap->to_real_ns : now_real_ns, now_real_ns, &event);
-	add_types(event, "configuration", "change");
+	record_add_types(event, "configuration", "change", NULL);
 	record_add_time(r, event, "start", gap->from_real_ns);
 	if (gap->to_real_ns)
 		record_add_time(r, event, "end", gap->to_real_ns);

@@ -108,27 +108,31 @@ static uint32_t whole_arguments(const struct process *p)
 	return len;
 }
 
-static void clean_command_line(struct record *r, const struct process *p, struct pieces *pieces,
-			       enum piece piece)
+size_t record_command_line(struct record *r, const struct process *p, bool *cut)
 {
 	uint32_t len;
-	size_t n;
 
 	if (!knows(p, PROCESS_COMMAND_LINE) || !p->command_line ||
 	    r->config.command_line == RECORD_COMMAND_NONE)
-		return;
+		return 0;
 	len = p->command_line_len;
 	if (r->config.command_line == RECORD_COMMAND_PROGRAM) {
 		len = strnlen(p->command_line, len);
 	} else if (p->command_line_cut) {
 		len = whole_arguments(p);
-		pieces->cut = true;
+		*cut = true;
 	}
 	if (r->config.command_line == RECORD_COMMAND_FULL)
-		n = redact_nothing(r->line, sizeof(r->line), p->command_line, len);
-	else
-		n = redact(r->line, sizeof(r->line), p->command_line, len);
-	utf8_clean(pieces->text[piece], PATH_BYTES, r->line, n, &pieces->cut);
+		return redact_nothing(r->line, sizeof(r->line), p->command_line, len);
+	return redact(r->line, sizeof(r->line), p->command_line, len);
+}
+
+static void clean_command_line(struct record *r, const struct process *p, struct pieces *pieces,
+			       enum piece piece)
+{
+	size_t len = record_command_line(r, p, &pieces->cut);
+
+	utf8_clean(pieces->text[piece], PATH_BYTES, r->line, len, &pieces->cut);
 }
 
 /* Host, boot, pid and start: the same on every rung, another for a pid that is used again. */
