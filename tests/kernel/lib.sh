@@ -259,6 +259,17 @@ at_least()
 	(($(count_records "$2" 2>/dev/null) >= $1))
 }
 
+# How far the last ledger is from adding up: towards the kernel, and in itself.
+ledger_gaps()
+{
+	jq -r 'select(.event.action == "ledger") | .nfwho.ledger |
+		"\((.matched // 0) - (.received // 0) - (.sequence_gap // 0) - (.lost_tail // 0)
+			- (.limited // 0)) \((.received // 0) - (.started // 0) - (.suppressed // 0)
+			- (.retransmits // 0) - (.midstream // 0) - (.filtered // 0)
+			- (.undecodable // 0) - (.evicted // 0) - (.pending // 0))"' "$records" |
+		tail -n 1
+}
+
 # --- afterwards
 
 cleanup()

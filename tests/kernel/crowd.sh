@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Short-lived processes beside 500 others that hold 40 descriptors each.
+. "$(dirname "$0")/lib.sh"
+
+# crowded TITLE BOUND… -- LOAD-OPTION… -- COLLECTOR-OPTION…
+crowded()
+{
+	local title=$1 bounds=() options=()
+	shift
+
+	while (($#)) && [[ $1 != -- ]]; do
+		bounds+=("$1")
+		shift
+	done
+	shift
+	while (($#)) && [[ $1 != -- ]]; do
+		options+=("$1")
+		shift
+	done
+	shift
+	collector_start "$@" || return
+	here "$load" spawn --to $peer4:80 --to "[$peer6]:80" --truth "$work/truth.tsv" \
+		"${options[@]}" 2>"$work/load" || { not_ok "$title: $(<"$work/load")"; return; }
+	wait_for 20 all_written "$work/truth.tsv"
+	collector_stop || return
+	compared "$title" "$work/truth.tsv" --at-most missing=0 --at-most duplicate=0 \
+		--at-most extra=0 --at-most wrong=0 --at-most wrong_user=0 \
+		--at-most executable.wrong=0 --at-most parent_pid.wrong=0 "${bounds[@]}" &&
+	equal "$title: who is not named is known by user or cgroup" \
+		"$(count_records '.event.action == "connection_attempted" and .process.pid == null
+			and .nfwho.owner != "uid" and .nfwho.owner != "cgroup"')" 0
+}
+
+netns_pair
+serve 80
+background "$PEER" python3 -c '
+import os, signal
+for _ in range(500):
+    if os.fork() == 0:
+        held = [open("/dev/null") for _ in range(37)]
+        signal.pause()
+print("ready", flush=True)
+signal.pause()' >"$work/crowd"
+wait_for 60 grep -q ready "$work/crowd"
+
+few=(--workers 4 --rate 100 --hold-ms 20 --count 300 --seconds 10)
+crowded "100 new processes a second that hold 20 ms, no trace, sock_diag" \
+	--at-least connections=300 --at-least right%=99 -- "${few[@]}" -- --trace off --lookup diag
+crowded "100 new processes a second that hold 20 ms, no trace, /proc/net" \
+	--at-least connections=300 --at-least right%=99 -- "${few[@]}" -- --trace off --lookup proc
+crowded "300 new processes a second, closed at once, trace" \
+	--at-least connections=900 --at-least right%=100 --at-least executable.right%=100 \
+	--at-least parent_name.right%=100 --at-least command_line.right%=99 \
+	-- --rate 300 --count 900 --seconds 10 -- --trace on
+crowded "300 new processes a second, closed at once, no trace: no wrong name" \
+	--at-least connections=900 -- --rate 300 --count 900 --seconds 10 -- --trace off
+finish

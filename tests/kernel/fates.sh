@@ -1,0 +1,126 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Every fate a connection can have, made on purpose: one start, one end, the right reason.
+. "$(dirname "$0")/lib.sh"
+
+fates=$here_dir/fates.py
+
+# The obstacles. Forgetting is made quick, so that the ends need not be waited for minutes.
+obstruct()
+{
+	sysctl_in "$HERE" net.ipv{4,6}.neigh.eth0.mcast_solicit=1 net.ipv4.tcp_syn_retries=1 \
+		net.netfilter.nf_conntrack_tcp_timeout_{time_wait,close,fin_wait,last_ack,close_wait}=1 \
+		net.netfilter.nf_conntrack_tcp_timeout_established=3 \
+		net.netfilter.nf_conntrack_tcp_timeout_syn_sent=10
+	here nft -f - <<-'EOF'
+	table inet obstacle {
+		chain output {
+			type filter hook output priority 0
+			tcp dport { 2008, 2012 } drop
+			tcp dport 2010 reject with tcp reset
+			tcp dport 2011 reject with icmpx type port-unreachable
+		}
+		chain postrouting {
+			type filter hook postrouting priority 0
+			tcp dport 2009 drop
+		}
+	}
+	EOF
+	peer nft -f - <<-'EOF'
+	table inet obstacle {
+		chain input {
+			type filter hook input priority 0
+			tcp dport { 2007, 2013, 2014, 2015 } drop
+			tcp dport 2006 reject with icmpx type host-unreachable
+		}
+	}
+	EOF
+}
+
+# fate FAMILY-TYPE PORT: what was written, in order.
+fate()
+{
+	select_records ".network.type == \"$1\" and .destination.port == $2" | jq -r '
+		if .event.action == "connection_attempted" then "start"
+		elif .event.action == "connection_ended" then
+			"end \(.event.reason) \(.event.outcome)" +
+			(if .event.type | index("denied") then " denied" else "" end)
+		else .event.action end'
+}
+
+# story REASONS: what should be. A tuple tried twice has its lines in pairs.
+story()
+{
+	local reason
+
+	for reason in $1; do
+		echo start
+		case $reason in
+		closed | reset | expired) echo "end $reason success" ;;
+		blocked) echo "end $reason failure denied" ;;
+		*) echo "end $reason failure" ;;
+		esac
+	done
+}
+
+ended()
+{
+	at_least "$1" '.event.action == "connection_ended"'
+}
+
+tell_fates()
+{
+	local mode=$1 family=$2 port reasons title
+
+	while IFS=$'\t' read -r port reasons title; do
+		equal "$title, $family, $mode" "$(fate "$family" "$port")" "$(story "$reasons")"
+	done < <(python3 "$fates" expected)
+}
+
+run_fates()
+{
+	local mode=$1 four six
+	shift
+
+	collector_start "$@" || return
+	here python3 "$fates" connect 4 2>"$work/four" & four=$!
+	here python3 "$fates" connect 6 2>"$work/six" & six=$!
+	wait $four || not_ok "the connections are made, ipv4: $(<"$work/four")"
+	wait $six || not_ok "the connections are made, ipv6: $(<"$work/six")"
+	wait_for 15 ended 38
+	collector_stop
+	tell_fates "$mode" ipv4
+	tell_fates "$mode" ipv6
+	equal "as many ends as starts, $mode" "$(count_records '.event.action == "connection_ended"')" \
+		"$(count_records '.event.action == "connection_attempted"')"
+	equal "every end belongs to a start, $mode" "$(jq -r 'select(.nfwho.connection_id)
+		| .nfwho.connection_id' "$records" | sort | uniq -c | awk '$1 != 2' | wc -l)" 0
+	equal "the ledger adds up, $mode" "$(ledger_gaps)" "0 0"
+}
+
+# Dropped before our hook: only the trace knows of it.
+run_unsent()
+{
+	here nft add table inet early
+	here nft 'add chain inet early output { type filter hook output priority -300; }'
+	here nft add rule inet early output tcp dport 2030 drop
+	collector_start --trace on || return
+	here "$load" blackhole --to $peer4:2030 --to "[$peer6]:2030" --count 2 --timeout-ms 200 \
+		--truth "$work/truth.tsv"
+	wait_for 10 ended 2
+	collector_stop
+	equal "dropped before our hook, both families" "$(jq -r 'select(.destination.port == 2030)
+		| .event.action + " " + (.event.reason // "")' "$records" | grep ended | sort)" \
+		$'connection_ended unsent\nconnection_ended unsent'
+}
+
+netns_pair
+obstruct
+background "$PEER" python3 "$fates" serve 4 >"$work/serve4"
+background "$PEER" python3 "$fates" serve 6 >"$work/serve6"
+wait_for 10 grep -q listening "$work/serve4"
+wait_for 10 grep -q listening "$work/serve6"
+run_fates trace --trace on
+run_fates "no trace" --trace off
+run_unsent
+finish
