@@ -25,6 +25,7 @@ void rules_config(const struct options *options, struct ruleset_config *config)
 		.conntrack = options->conntrack,
 		.limit_per_second = options->rule_limit,
 		.prefix = RULESET_PREFIX,
+		.untracked_prefix = RULESET_PREFIX_UNTRACKED,
 	};
 }
 

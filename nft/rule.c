@@ -63,7 +63,22 @@ int rule_config_check(const struct ruleset_config *config)
 		return -EINVAL;
 	if (config->snaplen_bytes == 0 || config->limit_per_second > LIMIT_MAX)
 		return -EINVAL;
-	return config->prefix && prefix_is_plain(config->prefix) ? 0 : -EINVAL;
+	if (!config->prefix || !prefix_is_plain(config->prefix) || !config->untracked_prefix ||
+	    !prefix_is_plain(config->untracked_prefix))
+		return -EINVAL;
+	return 0;
+}
+
+static unsigned int list_with_limit(const struct ruleset_config *config, struct rule rule,
+				    struct rule *rules, unsigned int count)
+{
+	if (config->limit_per_second) {
+		rule.over_limit = true;
+		rules[count++] = rule;
+		rule.over_limit = false;
+	}
+	rules[count++] = rule;
+	return count;
 }
 
 unsigned int rule_list(const struct ruleset_config *config, struct rule rules[static RULES_MAX])
@@ -74,16 +89,14 @@ unsigned int rule_list(const struct ruleset_config *config, struct rule rules[st
 		if (!(config->hooks & hooks[h].flag))
 			continue;
 		for (size_t p = 0; p < PROTOCOL_COUNT; p++) {
-			struct rule rule = { &hooks[h], protocols[p].number, false };
+			struct rule rule = { &hooks[h], protocols[p].number, false, false };
 
 			if (!(config->protocols & protocols[p].flag))
 				continue;
-			if (config->limit_per_second) {
-				rule.over_limit = true;
-				rules[count++] = rule;
-				rule.over_limit = false;
-			}
-			rules[count++] = rule;
+			count = list_with_limit(config, rule, rules, count);
+			rule.untracked = config->conntrack && rule.protocol == IPPROTO_TCP;
+			if (rule.untracked)
+				count = list_with_limit(config, rule, rules, count);
 		}
 	}
 	return count;
@@ -99,9 +112,9 @@ static const char *protocol_name(uint8_t number)
 
 static int print_comment(const struct rule *rule, char *buf, size_t size)
 {
-	return snprintf(buf, size, RULE_MARK " %s %s connections", rule->over_limit ?
+	return snprintf(buf, size, RULE_MARK " %s %s%s connections", rule->over_limit ?
 			"over the limit, counted here and not logged:" : "new",
-			protocol_name(rule->protocol));
+			rule->untracked ? "untracked " : "", protocol_name(rule->protocol));
 }
 
 /* A rule in the making; the first failed allocation makes the rest do nothing. */
@@ -177,18 +190,16 @@ static void add_protocol(struct maker *maker, uint8_t protocol)
 	add_compare(maker, NFT_CMP_EQ, &syn, sizeof(syn));
 }
 
-/* A SYN that is not tracked begins a connection all the same; of other protocols every packet
- * would match. */
-static void add_state(struct maker *maker, uint8_t protocol)
+/* A SYN that is not tracked begins a connection all the same, and says so by its prefix: nothing
+ * will be heard of it from conntrack. Of other protocols every untracked packet would match. */
+static void add_state(struct maker *maker, bool untracked)
 {
 	static const uint32_t none;
-	uint32_t states = CT_STATE_NEW;
+	uint32_t states = untracked ? NF_CT_STATE_UNTRACKED_BIT : CT_STATE_NEW;
 	struct nftnl_expr *expr = add(maker, "ct");
 
 	if (!expr)
 		return;
-	if (protocol == IPPROTO_TCP)
-		states |= NF_CT_STATE_UNTRACKED_BIT;
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, NFT_REG_1);
 	add_mask(maker, &states, sizeof(states));
@@ -234,7 +245,8 @@ static void add_over_limit(struct maker *maker, uint32_t per_second)
 }
 
 /* No queue threshold: it could only lower the one the collector sets for its group. */
-static void add_log(struct maker *maker, const struct ruleset_config *config)
+static void add_log(struct maker *maker, const struct ruleset_config *config,
+		    const struct rule *rule)
 {
 	struct nftnl_expr *expr;
 
@@ -242,7 +254,8 @@ static void add_log(struct maker *maker, const struct ruleset_config *config)
 	expr = add(maker, "log");
 	if (!expr)
 		return;
-	nftnl_expr_set_str(expr, NFTNL_EXPR_LOG_PREFIX, config->prefix);
+	nftnl_expr_set_str(expr, NFTNL_EXPR_LOG_PREFIX,
+			   rule->untracked ? config->untracked_prefix : config->prefix);
 	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_GROUP, config->group);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, config->snaplen_bytes);
 }
@@ -274,13 +287,13 @@ struct nftnl_rule *rule_build(const struct ruleset_config *config, const struct 
 	nftnl_rule_set_str(maker.rule, NFTNL_RULE_CHAIN, rule->hook->name);
 	add_protocol(&maker, rule->protocol);
 	if (config->conntrack)
-		add_state(&maker, rule->protocol);
+		add_state(&maker, rule->untracked);
 	if (!config->loopback)
 		add_not_loopback(&maker, rule->hook->interface_key);
 	if (rule->over_limit)
 		add_over_limit(&maker, config->limit_per_second);
 	else
-		add_log(&maker, config);
+		add_log(&maker, config, rule);
 	set_comment(&maker, rule);
 	if (!maker.failed)
 		return maker.rule;
@@ -297,7 +310,7 @@ int rule_print(const struct ruleset_config *config, const struct rule *rule, cha
 	snprintf(match, sizeof(match), "%s%s%s%s%s%s",
 		 tcp ? "tcp flags & (fin | syn | rst | ack) == syn" : "meta l4proto ",
 		 tcp ? "" : protocol_name(rule->protocol),
-		 !config->conntrack ? "" : tcp ? " ct state new,untracked" : " ct state new",
+		 !config->conntrack ? "" : rule->untracked ? " ct state untracked" : " ct state new",
 		 config->loopback ? "" : " ", config->loopback ? "" : rule->hook->interface_word,
 		 config->loopback ? "" : " != \"lo\"");
 	if (rule->over_limit)
@@ -306,8 +319,9 @@ int rule_print(const struct ruleset_config *config, const struct rule *rule, cha
 			 config->limit_per_second, config->limit_per_second);
 	else
 		snprintf(action, sizeof(action), "counter name " RULE_COUNTER_MATCHED
-			 " log prefix \"%s\" group %u snaplen %u", config->prefix, config->group,
-			 config->snaplen_bytes);
+			 " log prefix \"%s\" group %u snaplen %u",
+			 rule->untracked ? config->untracked_prefix : config->prefix,
+			 config->group, config->snaplen_bytes);
 	print_comment(rule, comment, sizeof(comment));
 	return snprintf(buf, size, "%s %s comment \"%s\"", match, action, comment);
 }

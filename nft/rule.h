@@ -11,11 +11,12 @@ struct nftnl_rule;
 struct rule {
 	const struct hook *hook;
 	uint8_t protocol;	/* IPPROTO_* */
+	bool untracked;		/* matches what conntrack passes over, with a prefix of its own */
 	bool over_limit;	/* counts what is over the limit and keeps it from the next rule */
 };
 
-/* Five protocols (ICMP has two), each with a limit, at each hook. */
-#define RULES_MAX (HOOK_COUNT * 5 * 2)
+/* Five protocols (ICMP has two) and untracked TCP, each with a limit, at each hook. */
+#define RULES_MAX (HOOK_COUNT * 6 * 2)
 
 /* Named counters, not the rules' own: they keep their values when the rules are loaded again. */
 #define RULE_COUNTER_MATCHED "matched"

@@ -31,10 +31,11 @@ struct tally {
 struct ruleset {
 	struct nl nl;
 	struct ruleset_config config;
-	char prefix[128];
+	char prefix[128], untracked_prefix[128];
 	struct monitor *monitor;
 	struct tally matched, limited;
 	uint32_t log_rules;
+	bool silent;		/* no rules on purpose: ruleset_silence() */
 };
 
 static int settle(struct ruleset *r, const struct ruleset_config *config)
@@ -51,6 +52,8 @@ static int settle(struct ruleset *r, const struct ruleset_config *config)
 	r->config = *config;
 	strncpy(r->prefix, config->prefix, sizeof(r->prefix) - 1);
 	r->config.prefix = r->prefix;
+	strncpy(r->untracked_prefix, config->untracked_prefix, sizeof(r->untracked_prefix) - 1);
+	r->config.untracked_prefix = r->untracked_prefix;
 	count = rule_list(config, rules);
 	for (unsigned int i = 0; i < count; i++)
 		r->log_rules += !rules[i].over_limit;
@@ -296,7 +299,19 @@ static int may_touch(const struct ruleset *r, const struct standing *standing)
 	return 0;
 }
 
-enum goal { GOAL_REMOVE, GOAL_UNOWNED, GOAL_OWNED };
+enum goal { GOAL_REMOVE, GOAL_SILENCE, GOAL_UNOWNED, GOAL_OWNED };
+
+/* DELRULE that names neither chain nor handle: all rules of the table. */
+static int put_flush(struct batch *batch)
+{
+	struct nlmsghdr *nlh = batch_message(batch, NFT_MSG_DELRULE, NFPROTO_INET, 0);
+
+	if (!nlh)
+		return -ENOMEM;
+	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, RULESET_TABLE);
+	batch_message_end(batch, nlh);
+	return 0;
+}
 
 static int try_change(struct ruleset *r, enum goal goal)
 {
@@ -309,14 +324,16 @@ static int try_change(struct ruleset *r, enum goal goal)
 		err = standing_read(&r->nl, &r->config, &standing);
 	if (!err)
 		err = may_touch(r, &standing);
-	if (err || (goal == GOAL_REMOVE && !standing.exists))
+	if (err || (goal <= GOAL_SILENCE && !standing.exists))
 		return err;
 	err = batch_init(&batch, &r->nl, generation);
 	if (err)
 		return err;
-	if (standing.exists)
+	if (goal == GOAL_SILENCE)
+		err = put_flush(&batch);
+	else if (standing.exists)
 		err = put_table(&batch, NFT_MSG_DELTABLE, 0, 0);
-	if (!err && goal != GOAL_REMOVE)
+	if (!err && goal > GOAL_SILENCE)
 		err = put_everything(&batch, &r->config, goal == GOAL_OWNED);
 	if (!err) {
 		err = batch_send(&batch);
@@ -355,9 +372,18 @@ int ruleset_create(struct ruleset *r, bool owned)
 
 	if (err)
 		return err;
+	r->silent = false;
 	tally_begin_again(&r->matched);
 	tally_begin_again(&r->limited);
 	return 0;
+}
+
+int ruleset_silence(struct ruleset *r)
+{
+	int err = change(r, GOAL_SILENCE);
+
+	r->silent = !err;
+	return err;
 }
 
 int ruleset_remove(struct ruleset *r)
@@ -407,9 +433,10 @@ static int ask_counter(struct ruleset *r, const char *name, uint32_t rules, uint
 
 int ruleset_counters(struct ruleset *r, uint64_t *matched, uint64_t *limited)
 {
-	uint32_t limit_rules = r->config.limit_per_second ? r->log_rules : 0;
+	uint32_t log_rules = r->silent ? 0 : r->log_rules;
+	uint32_t limit_rules = r->config.limit_per_second ? log_rules : 0;
 	uint64_t raw_matched, raw_limited;
-	int err = ask_counter(r, RULE_COUNTER_MATCHED, r->log_rules, &raw_matched);
+	int err = ask_counter(r, RULE_COUNTER_MATCHED, log_rules, &raw_matched);
 
 	if (!err)
 		err = ask_counter(r, RULE_COUNTER_LIMITED, limit_rules, &raw_limited);

@@ -13,6 +13,7 @@
 
 #define RULESET_TABLE "nfwho"
 #define RULESET_PREFIX "nfwho"		/* what `run` and `rules` put into config.prefix */
+#define RULESET_PREFIX_UNTRACKED "nfwho:untracked"	/* of packets that conntrack passes over */
 #define RULESET_SNAPLEN_BYTES 256	/* IPv6 and TCP headers with all options, and extensions */
 
 enum ruleset_hook {
@@ -40,6 +41,7 @@ struct ruleset_config {
 	uint32_t limit_per_second;	/* of each rule, at most 10,000,000; 0: none. What is over is
 					 * counted by a second rule, never dropped */
 	const char *prefix;	/* at most 127 bytes of ASCII without " $ \ */
+	const char *untracked_prefix;	/* the same; of the rule for packets without conntrack entry */
 };
 
 enum ruleset_state {
@@ -70,6 +72,10 @@ int ruleset_create(struct ruleset *r, bool owned);
 
 /* Removes our table if it is ours. 0 also if there was none. */
 int ruleset_remove(struct ruleset *r);
+
+/* Takes the rules out and leaves the counters: their last values are those of ruleset_counters()
+ * after this. 0, or -errno as ruleset_remove(). */
+int ruleset_silence(struct ruleset *r);
 
 /* Reads the counters of the rules that log: packets meant for the group, and (not among them) what
  * a limit in the rule held back. Two questions, no dump. Values only grow, for as long as *r

@@ -16,6 +16,7 @@ static struct ruleset_config defaults(void)
 	return (struct ruleset_config){
 		.group = 617, .snaplen_bytes = RULESET_SNAPLEN_BYTES, .hooks = RULESET_OUTPUT,
 		.protocols = RULESET_TCP, .conntrack = true, .prefix = RULESET_PREFIX,
+		.untracked_prefix = RULESET_PREFIX_UNTRACKED,
 	};
 }
 
@@ -66,8 +67,8 @@ static void nobody_elses_ruleset_is_flushed_and_nothing_is_dropped(void **state)
 	assert_null(strstr(text, "drop"));
 	assert_null(strstr(text, "reject"));
 	assert_int_equal(count(text, "policy accept;"), 5);
-	assert_int_equal(count(text, "group 617"), 5 * 5 + 1);
-	assert_int_equal(count(text, "limit rate over 1000/second"), 5 * 5);
+	assert_int_equal(count(text, "group 617"), 5 * 6 + 1);
+	assert_int_equal(count(text, "limit rate over 1000/second"), 5 * 6);
 }
 
 static void each_option_shows_in_the_rule(void **state)
@@ -76,7 +77,8 @@ static void each_option_shows_in_the_rule(void **state)
 
 	(void)state;
 	assert_non_null(strstr(print(&config), "oif != \"lo\""));
-	assert_non_null(strstr(text, "ct state new,untracked"));
+	assert_non_null(strstr(text, "ct state new oif"));
+	assert_non_null(strstr(text, "ct state untracked oif"));
 	config.loopback = true;
 	assert_null(strstr(print(&config), "\"lo\""));
 	config.conntrack = false;
