@@ -2,15 +2,20 @@
 #include "log.h"
 #include "option.h"
 #include "rules.h"
+#include "run.h"
 
+#include <errno.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+
+static int run_command(int argc, char **argv);
 
 static const struct {
 	const char *name, *help;
 	int (*call)(int argc, char **argv);
 } commands[] = {
+	{ "run", "collect until told to stop", run_command },
 	{ "rules", "install|remove|show: the static ruleset", rules_command },
 	{ NULL, NULL, NULL },
 };
@@ -32,6 +37,36 @@ static int help(void)
 	return 0;
 }
 
+static int version(void)
+{
+	puts("nfwho " NFWHO_VERSION);
+	return 0;
+}
+
+static int run_command(int argc, char **argv)
+{
+	struct options options;
+	char error[512];
+	int result = options_read(&options, argc, argv, error, sizeof(error)), status = 2;
+
+	switch (result) {
+	case OPTION_RUN:
+		log_set_level((enum log_level)options.log_level);
+		status = run_collect(&options);
+		break;
+	case OPTION_HELP:
+		status = help();
+		break;
+	case OPTION_VERSION:
+		status = version();
+		break;
+	default:
+		log_error("%s", result == -EINVAL ? error : strerror(-result));
+	}
+	options_free(&options);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
@@ -44,10 +79,8 @@ int main(int argc, char **argv)
 	}
 	if (strcmp(name, "--help") == 0 || strcmp(name, "-h") == 0)
 		return help();
-	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
-		puts("nfwho " NFWHO_VERSION);
-		return 0;
-	}
+	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+		return version();
 	for (size_t i = 0; commands[i].name; i++) {
 		if (strcmp(name, commands[i].name) == 0)
 			return commands[i].call(argc - 1, argv + 1);

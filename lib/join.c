@@ -216,6 +216,18 @@ void join_trace(struct join *j, const struct perf_event *event)
 	trace_event(j->config.trace, event, wall, trace_changed, j);
 }
 
+/* Its packets are nobody else's, although their connect was not seen. */
+void join_connecting(struct join *j, const struct tuple *tuple)
+{
+	struct flow *f = join_flow_new(j);
+
+	f->tuple = *tuple;
+	f->seen = FLOW_RESUMED;
+	f->start_ns = j->now_ns;
+	flow_index_tuple(j->config.flows, f);
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT, j->now_ns + JOIN_RECHECK_NS);
+}
+
 /* The flow that this packet is of: a retransmission of it, or the one that waits for it. */
 static struct flow *packet_flow(struct join *j, const struct nflog_packet *packet, bool *again)
 {
@@ -284,7 +296,7 @@ void join_packet(struct join *j, const struct nflog_packet *packet)
 	bool again;
 
 	if (packet->status != PACKET_OK || !p->ports_known) {
-		j->config.ledger->undecodable++;
+		j->undecodable++;
 		return;
 	}
 	if (p->tuple.protocol == IPPROTO_TCP &&

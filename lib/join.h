@@ -58,6 +58,8 @@ struct join {
 	uint64_t now_ns, now_real_ns;	/* the batch's clocks: CLOCK_MONOTONIC, CLOCK_REALTIME */
 	uint64_t nflog_lost_ns;		/* when packets were last lost: absence proves nothing */
 	uint64_t ct_lost_ns;
+	uint64_t undecodable;		/* packets, of those given */
+	uint64_t trace_only;		/* connects whose packet never came */
 	bool foreign_zone;		/* a conntrack zone other than 0 is in use */
 	bool finishing;
 	char *prefixes[256];		/* [0] stands for none */
@@ -76,6 +78,9 @@ void join_clock(struct join *j, uint64_t now_ns, uint64_t now_real_ns);
 void join_packet(struct join *j, const struct nflog_packet *packet);
 void join_trace(struct join *j, const struct perf_event *event);
 void join_conntrack(struct join *j, const struct ct_entry *entry);
+
+/* A socket that was connecting before the trace began. */
+void join_connecting(struct join *j, const struct tuple *tuple);
 
 /* Packets, or conntrack messages, were lost up to now. */
 void join_nflog_lost(struct join *j);

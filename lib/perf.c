@@ -80,6 +80,11 @@ uint64_t perf_passed(const struct perf *p)
 	return sum;
 }
 
+bool perf_reports_errors(const struct perf *p)
+{
+	return p->config.source[SAMPLE_SOCKET_ERROR].wanted;
+}
+
 const struct perf_stats *perf_stats(const struct perf *p)
 {
 	return &p->merge.stats;

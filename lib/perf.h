@@ -117,6 +117,10 @@ uint64_t perf_passed(const struct perf *p);
 enum { PERF_IDLE_SILENT = 1, PERF_IDLE_UNKNOWN /* it was never idle */ };
 int perf_probe_idle(uint32_t cpu);
 
+/* Whether this kernel has inet_sk_error_report (5.14+): without it nobody says why a connect
+ * failed. */
+bool perf_reports_errors(const struct perf *p);
+
 const struct perf_stats *perf_stats(const struct perf *p);
 void perf_close(struct perf *p);
 

@@ -391,14 +391,14 @@ static void decide_unsent(struct join *j, struct flow *f)
 	    f->start_ns <= j->nflog_lost_ns || !trace_complete_since(j->config.trace, f) ||
 	    !surely_sends(j, f, NF_INET_LOCAL_OUT) || tuple_is_loopback(&f->tuple) ||
 	    route_is_local(j->config.route, &f->tuple) != 0) {
-		j->config.ledger->trace_only++;
+		j->trace_only++;
 		join_flow_free(j, f);
 		return;
 	}
 	f->hook = NF_INET_LOCAL_OUT;
 	f->owner = OWNER_TRACE;
 	f->seen |= FLOW_STARTED;
-	j->config.ledger->trace_only++;
+	j->trace_only++;
 	j->config.ledger->unsent++;
 	if (!j->config.start(f, j->config.data))
 		f->seen |= FLOW_SUPPRESSED;
@@ -413,9 +413,19 @@ static void decide_unsent(struct join *j, struct flow *f)
 static void recheck_connect(struct join *j, struct flow *f)
 {
 	bool elsewhere = !join_may_send(j, f, NF_INET_LOCAL_OUT);
+	struct owner_query query;
 
+	if (f->seen & FLOW_RESUMED) {
+		ask_socket(j, f, &query);
+		if (query.socket_found && query.socket_state == TCP_SYN_SENT)
+			flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT,
+				     j->now_ns + JOIN_RECHECK_NS);
+		else
+			join_flow_free(j, f);
+		return;
+	}
 	if (f->seen & FLOW_ANSWERED || (elsewhere && j->config.output_logged)) {
-		j->config.ledger->trace_only++;
+		j->trace_only++;
 		join_flow_free(j, f);
 		return;
 	}

@@ -276,7 +276,7 @@ static void error_reported(struct trace *t, const struct perf_event *event, trac
 	f->seen |= FLOW_ERROR;
 	f->error = (uint8_t)event->error.error;
 	if (f->error == ECONNREFUSED && !f->answer_ns)
-		f->answer_ns = event->time_ns;
+		f->answer_ns = f->end_ns ? f->end_ns : event->time_ns;
 	handler(f, TRACE_FAILED, data);
 }
 

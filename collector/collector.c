@@ -1,0 +1,368 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Set-up and teardown. The order matters:
+ *
+ *  - The trace before everything it must not miss; /proc is read after it, so that a process born
+ *    in between is in one or the other, and so are the connects that were pending before it.
+ *  - conntrack's sysctls before its events: entries made earlier have no counters.
+ *  - The group is bound before the rules stand: they count with nobody listening, too.
+ *
+ * At the end the rules go first, then the group is unbound, which makes the kernel send what it
+ * has batched, and only then is everything read for the last time.
+ */
+#include "collector.h"
+#include "diag.h"
+#include "emit.h"
+#include "log.h"
+#include "portid.h"
+#include "rules.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/netlink.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STATE_DIRECTORY "/var/lib/nfwho"
+
+/* Read buffers for a second or so of not being scheduled at 40,000 connections/s. */
+#define NFLOG_BUFFER_BYTES (32u << 20)
+#define CT_BUFFER_BYTES (32u << 20)
+
+/* NFLOG's batches: waking costs ten times a message, and ten milliseconds are soon enough. */
+#define NFLOG_BATCH_BYTES (64u << 10)
+#define NFLOG_BATCH_PACKETS 50
+#define NFLOG_FLUSH_10MS 1
+
+#define PROCESS_LINGER_NS 10000000000ull
+#define PROCESS_COMMAND_LINE_BYTES 4096
+#define PROCESS_READS_PER_SECOND 2000
+
+static int fail(const char *what, int err)
+{
+	log_error("%s: %s", what, strerror(-err));
+	return -1;
+}
+
+static unsigned int protocol_numbers(uint32_t protocols, uint8_t numbers[static 8])
+{
+	unsigned int count = 0;
+
+	if (protocols & RULESET_TCP)
+		numbers[count++] = IPPROTO_TCP;
+	if (protocols & RULESET_UDP)
+		numbers[count++] = IPPROTO_UDP;
+	if (protocols & RULESET_SCTP)
+		numbers[count++] = IPPROTO_SCTP;
+	if (protocols & RULESET_ICMP) {
+		numbers[count++] = IPPROTO_ICMP;
+		numbers[count++] = IPPROTO_ICMPV6;
+	}
+	return count;
+}
+
+static int open_outputs(struct collector *c)
+{
+	struct record_config config = {
+		.host = &c->host,
+		.version = NFWHO_VERSION,
+		.command_line = c->options->command_line,
+		.labels = c->options->labels,
+		.label_count = c->options->label_count,
+	};
+	char error[256];
+	int err = host_init(&c->host, STATE_DIRECTORY);
+
+	if (err)
+		return fail("reading who this host is", err);
+	err = record_new(&c->record, &config);
+	if (err)
+		return fail("preparing records", err);
+	if (sinks_open(&c->sinks, c->options->outputs, c->options->output_count, error,
+		       sizeof(error))) {
+		log_error("%s", error);
+		return -1;
+	}
+	c->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	return 0;
+}
+
+static int open_tables(struct collector *c)
+{
+	struct process_config processes = {
+		.max_processes = c->options->max_processes,
+		.linger_ns = PROCESS_LINGER_NS,
+		.command_line_max_bytes = PROCESS_COMMAND_LINE_BYTES,
+		.reads_per_second = PROCESS_READS_PER_SECOND,
+	};
+	int err;
+
+	c->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (c->proc_fd < 0)
+		return fail("/proc", -errno);
+	processes.proc_fd = c->proc_fd;
+	err = process_table_new(&c->processes, &processes);
+	if (!err)
+		err = flow_table_new(&c->flows, c->options->max_flows);
+	return err ? fail("reserving tables", err) : 0;
+}
+
+static int open_trace(struct collector *c)
+{
+	struct perf_config perf = {
+		.ring_bytes = c->options->trace_buffer_bytes,
+		.error_report = true,
+		.sctp = c->options->protocols & RULESET_SCTP,
+	};
+	struct trace_config trace = {
+		.flows = c->flows,
+		.processes = c->processes,
+		.loopback = c->options->loopback,
+	};
+	const char *why = "";
+	int err;
+
+	if (c->options->trace == CHOICE_OFF)
+		return 0;
+	err = perf_open(&c->perf, &perf, &why);
+	if (!err)
+		err = trace_new(&c->trace, &trace);
+	if (!err)
+		return 0;
+	perf_close(c->perf);
+	c->perf = NULL;
+	if (c->options->trace == CHOICE_ON) {
+		log_error("no trace (%s: %s), and --trace is on", why, strerror(-err));
+		return -1;
+	}
+	log_warning("no trace (%s: %s): processes that end before they can be looked up in /proc "
+		    "stay unnamed", why, strerror(-err));
+	return 0;
+}
+
+static int open_lookup(struct collector *c)
+{
+	struct owner_config config = {
+		.mode = c->options->lookup,
+		.processes = c->processes,
+		.proc_fd = c->proc_fd,
+	};
+	int err = process_scan(c->processes);
+
+	if (err)
+		return fail("reading the processes in /proc", err);
+	err = owner_new(&c->owner, &config);
+	if (err)
+		return fail("looking up sockets", err);
+	err = route_open(&c->route);
+	return err ? fail("asking for routes", err) : 0;
+}
+
+/* Conntrack is switched on by our rule where nothing used it before: worth a line. */
+static void say_conntrack_cost(void)
+{
+	uint32_t count, max;
+
+	if (ct_count(&count, &max))
+		return;
+	if (count == 0)
+		log_info("conntrack was idle here; our rule uses its state, so it tracks every "
+			 "connection from now on (--conntrack no does without)");
+	if (max && count > max / 5 * 4)
+		log_warning("the conntrack table is %u %% full (%u of %u): new connections may be "
+			    "refused by the kernel", (unsigned int)(count * 100ull / max), count, max);
+}
+
+static int open_conntrack(struct collector *c)
+{
+	uint8_t protocols[8];
+	unsigned int count = protocol_numbers(c->options->protocols, protocols);
+	int err;
+
+	if (!c->options->conntrack)
+		return 0;
+	say_conntrack_cost();
+	sysctl_init(&c->sysctl, c->options->sysctl);
+	err = ct_open(&c->ct, protocols, count, CT_BUFFER_BYTES);
+	if (err == -EPERM) {
+		log_error("not allowed to read conntrack events: CAP_NET_ADMIN is missing");
+		return -1;
+	}
+	if (err)
+		log_warning("no conntrack events (%s): ends have no bytes and no NAT",
+			    strerror(-err));
+	return 0;
+}
+
+static void complain_group(struct collector *c, int err)
+{
+	char comm[PORTID_COMM_MAX];
+	uint32_t portid, pid;
+
+	if (err == -EPERM)
+		log_error("not allowed to bind NFLOG group %u: CAP_NET_ADMIN is missing",
+			  c->options->group);
+	else if (err == -EBUSY && nflog_group_holder(c->options->group, &portid) == 0 && portid &&
+		 portid_process(c->proc_fd, NETLINK_NETFILTER, portid, &pid, comm) == 0)
+		log_error("group %u is held by pid %u (%s)", c->options->group, pid, comm);
+	else if (err == -EBUSY)
+		log_error("group %u is held by another process", c->options->group);
+	else
+		log_error("binding NFLOG group %u: %s", c->options->group, strerror(-err));
+}
+
+static int open_group(struct collector *c)
+{
+	struct nflog_config config = {
+		.group = c->options->group,
+		.copy_range_bytes = RULESET_SNAPLEN_BYTES,
+		.buffer_bytes = NFLOG_BATCH_BYTES,
+		.queue_threshold = NFLOG_BATCH_PACKETS,
+		.flush_timeout_10ms = NFLOG_FLUSH_10MS,
+		.receive_buffer_bytes = NFLOG_BUFFER_BYTES,
+	};
+	int err = nflog_group_open(&c->nflog, &config);
+
+	if (err)
+		complain_group(c, err);
+	return err ? -1 : 0;
+}
+
+/* Which way to the same rule: see the design's first decision. */
+static int stand_rules(struct collector *c)
+{
+	enum ruleset_state state;
+	int err;
+
+	if (c->options->ruleset == RULESET_MODE_STATIC || c->options->ruleset == RULESET_MODE_AUTO) {
+		err = ruleset_inspect(c->ruleset, &state, NULL);
+		if (err)
+			return err;
+		if (state == RULESET_STANDS)
+			return 0;
+		if (c->options->ruleset == RULESET_MODE_STATIC) {
+			log_info("the static table inet " RULESET_TABLE " %s: loaded it",
+				 state == RULESET_ABSENT ? "was missing" : "was not as configured");
+			return ruleset_create(c->ruleset, false);
+		}
+	}
+	c->ruleset_owned = true;
+	err = ruleset_create(c->ruleset, true);
+	if (err == -EOPNOTSUPP)
+		err = ruleset_create(c->ruleset, false);
+	if (err)
+		c->ruleset_owned = false;
+	return err;
+}
+
+static int open_ruleset(struct collector *c)
+{
+	struct ruleset_config config;
+	int err;
+
+	if (c->options->ruleset == RULESET_MODE_NONE)
+		return 0;
+	rules_config(c->options, &config);
+	err = ruleset_open(&c->ruleset, &config);
+	if (!err)
+		err = stand_rules(c);
+	if (err) {
+		rules_complain(err, c->ruleset);
+		return -1;
+	}
+	if (!c->ruleset_owned &&
+	    ruleset_counters(c->ruleset, &c->matched_before, &c->limited_before) == 0 &&
+	    c->matched_before)
+		c->ledger.matched_approximate = true;
+	return 0;
+}
+
+static int open_join(struct collector *c)
+{
+	struct join_config config = {
+		.flows = c->flows,
+		.processes = c->processes,
+		.owner = c->owner,
+		.trace = c->trace,
+		.ct = c->ct,
+		.route = c->route,
+		.ledger = &c->ledger,
+		.net_ns = c->host.net_ns,
+		.errors_reported = c->perf && perf_reports_errors(c->perf),
+		.own_rules = c->ruleset && c->options->conntrack,
+		.output_logged = c->ruleset && c->options->hooks & RULESET_OUTPUT,
+		.untracked_prefix = c->ruleset ? RULESET_PREFIX_UNTRACKED : NULL,
+		.start = emit_start,
+		.end = emit_end,
+		.open = emit_open,
+		.data = c,
+	};
+	int err;
+
+	config.protocol_count = protocol_numbers(c->options->protocols, config.protocols);
+	err = join_init(&c->join, &config);
+	if (err)
+		return fail("preparing the join", err);
+	c->join_ready = true;
+	collector_read_clocks(c);
+	return 0;
+}
+
+static void take_connecting(const struct tuple *tuple, const struct sock *sock, void *data)
+{
+	(void)sock;
+	join_connecting(data, tuple);
+}
+
+/* Connects that began before the trace: their retransmissions must not be taken for others'. */
+static int take_older_connects(struct collector *c)
+{
+	struct diag *diag;
+	int err;
+
+	if (!c->trace || diag_open(&diag))
+		return 0;
+	err = diag_dump_connecting(diag, take_connecting, &c->join);
+	diag_close(diag);
+	if (err)
+		log_warning("sockets that were connecting before cannot be listed: %s",
+			    strerror(-err));
+	return 0;
+}
+
+int collector_open(struct collector *c, const struct options *options)
+{
+	static int (*const steps[])(struct collector *) = {
+		open_outputs, open_tables, open_trace, open_lookup, open_conntrack, open_group,
+		open_join, take_older_connects, open_ruleset,
+	};
+
+	*c = (struct collector) { .options = options, .proc_fd = -1 };
+	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
+		if (steps[i](c))
+			return -1;
+	return 0;
+}
+
+void collector_close(struct collector *c)
+{
+	ruleset_close(c->ruleset);
+	if (c->join_ready)
+		join_fini(&c->join);
+	nflog_group_close(c->nflog);
+	ct_close(c->ct);
+	sysctl_fini(&c->sysctl);
+	route_close(c->route);
+	owner_free(c->owner);
+	trace_free(c->trace);
+	perf_close(c->perf);
+	flow_table_free(c->flows);
+	process_table_free(c->processes);
+	if (c->proc_fd >= 0)
+		close(c->proc_fd);
+	sinks_close(c->sinks);
+	record_free(c->record);
+}

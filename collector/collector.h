@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_COLLECTOR_H
+#define NFWHO_COLLECTOR_H
+
+#include "ct.h"
+#include "ifname.h"
+#include "join.h"
+#include "nflog.h"
+#include "option.h"
+#include "perf.h"
+#include "record.h"
+#include "ruleset.h"
+#include "sink.h"
+#include "sysctl.h"
+
+/* Everything that runs: the sources, the join, the outputs. Opened in one order, closed in the
+ * other. */
+
+struct collector {
+	const struct options *options;
+	struct host host;
+	int proc_fd;
+
+	struct sinks *sinks;
+	struct record *record;
+	struct process_table *processes;
+	struct flow_table *flows;
+	struct owner *owner;
+	struct route *route;
+	struct trace *trace;		/* NULL: no trace */
+	struct perf *perf;		/* NULL: no trace */
+	struct ct *ct;			/* NULL: --conntrack no, or not to be had */
+	struct nflog *nflog;
+	struct ruleset *ruleset;	/* NULL: --ruleset none */
+	bool ruleset_owned;
+	struct sysctl sysctl;
+	struct ifname ifnames;
+	struct join join;
+	bool join_ready;
+	struct ledger ledger;
+
+	uint64_t matched_before, limited_before;	/* the counters when we began */
+	bool colour;		/* text for a terminal that wants it */
+	bool reader_gone;	/* stdout's: time to stop */
+	uint32_t executed[256];	/* pids whose programs are new and not read yet */
+	unsigned int executed_count;
+};
+
+/* Opens all. Returns 0, or -1 after one line on stderr; collector_close() either way. */
+int collector_open(struct collector *c, const struct options *options);
+void collector_close(struct collector *c);
+
+/* The batch's clocks. */
+void collector_read_clocks(struct collector *c);
+
+/* Reads everything that the sources have up to now, decides, writes. Returns 0, 1 if there may be
+ * more than one call should read, or -errno for a lost source. */
+int collector_drain(struct collector *c);
+
+/* Brings the ledger up to date with the sources' own counts and writes it. */
+void collector_ledger(struct collector *c);
+
+/* No more packets: the rules go, the group is unbound, what the kernel still held is read and
+ * written, then the last ledger. */
+void collector_stop(struct collector *c);
+
+#endif

@@ -1,0 +1,227 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * One drain: everything that the sources have, in the order that makes absence mean something.
+ *
+ * The trace is read before the packets, so that most of them find their connect waiting, and once
+ * more after them, up to an instant after the last one was read: a connect is in its ring before
+ * its packet is logged, so that one which has not been seen by then was never made. conntrack
+ * comes last: a NEW that has not been read after the trace told of the socket's end never was.
+ */
+#include "collector.h"
+#include "emit.h"
+#include "log.h"
+
+#include <string.h>
+#include <time.h>
+
+#define PACKETS_MAX 16384
+#define MESSAGES_MAX 65536
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
+void collector_read_clocks(struct collector *c)
+{
+	join_clock(&c->join, clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_REALTIME));
+}
+
+static void take_packet(const struct nflog_packet *packet, void *data)
+{
+	join_packet(data, packet);
+}
+
+static void take_entry(const struct ct_entry *entry, void *data)
+{
+	join_conntrack(data, entry);
+}
+
+static void take_exec(struct collector *c, const struct perf_event *event)
+{
+	process_exec(c->processes, event->time_ns, event->pid, event->exec.filename);
+	if (c->executed_count < sizeof(c->executed) / sizeof(c->executed[0]))
+		c->executed[c->executed_count++] = event->pid;
+}
+
+static void take_event(const struct perf_event *event, void *data)
+{
+	struct collector *c = data;
+
+	switch (event->kind) {
+	case PERF_SOCKET_STATE:
+	case PERF_ROUTE:
+	case PERF_SOCKET_ERROR:
+		join_trace(&c->join, event);
+		break;
+	case PERF_FORK:
+		process_fork(c->processes, event->time_ns, event->pid, event->tid,
+			     event->fork.parent_pid, event->fork.parent_tid);
+		break;
+	case PERF_EXEC:
+		take_exec(c, event);
+		break;
+	case PERF_COMM:
+		process_comm(c->processes, event->time_ns, event->pid, event->tid,
+			     event->comm.comm);
+		break;
+	case PERF_EXIT:
+		process_exit(c->processes, event->time_ns, event->pid, event->tid);
+		break;
+	case PERF_LOST:
+		process_lost(c->processes, event->time_ns);
+		join_trace(&c->join, event);
+		break;
+	}
+}
+
+/* A new program may live for less than a millisecond: its command line is read at once, newest
+ * first, the others are probably gone already. */
+static void read_executed(struct collector *c)
+{
+	struct process *p;
+
+	while (c->executed_count) {
+		p = process_get(c->processes, c->executed[--c->executed_count]);
+		if (p && !p->exit_ns)
+			process_read(c->processes, p);
+	}
+}
+
+static int drain_trace(struct collector *c)
+{
+	int err;
+
+	if (!c->perf)
+		return 0;
+	err = perf_read(c->perf, c->join.now_ns, take_event, c);
+	read_executed(c);
+	return err < 0 ? err : 0;
+}
+
+static int drain_packets(struct collector *c)
+{
+	const struct nflog_stats *stats = nflog_stats(c->nflog);
+	uint64_t lost_before = stats->sequence_gap + stats->enobufs;
+	int n = nflog_read(c->nflog, PACKETS_MAX, take_packet, &c->join);
+
+	if (stats->sequence_gap + stats->enobufs != lost_before)
+		join_nflog_lost(&c->join);
+	return n;
+}
+
+static int drain_conntrack(struct collector *c)
+{
+	const struct ct_stats *stats;
+	uint64_t lost_before;
+	int n;
+
+	if (!c->ct)
+		return 0;
+	stats = ct_stats(c->ct);
+	lost_before = stats->dropped + stats->enobufs;
+	n = ct_read(c->ct, MESSAGES_MAX, take_entry, &c->join);
+	if (stats->dropped + stats->enobufs != lost_before)
+		join_conntrack_lost(&c->join);
+	return n;
+}
+
+int collector_drain(struct collector *c)
+{
+	int packets, messages, err;
+
+	collector_read_clocks(c);
+	err = drain_trace(c);
+	if (err)
+		return err;
+	collector_read_clocks(c);
+	packets = drain_packets(c);
+	if (packets < 0)
+		return packets;
+	collector_read_clocks(c);
+	err = drain_trace(c);
+	if (err)
+		return err;
+	messages = drain_conntrack(c);
+	if (messages < 0)
+		return messages;
+	join_settle(&c->join);
+	process_expire(c->processes, c->join.now_ns);
+	if (sinks_flush(c->sinks))
+		c->reader_gone = true;
+	return packets >= PACKETS_MAX || messages >= MESSAGES_MAX;
+}
+
+static void count_sources(struct collector *c)
+{
+	const struct nflog_stats *nflog = nflog_stats(c->nflog);
+	struct ledger *ledger = &c->ledger;
+	uint32_t count, max;
+
+	ledger->received = nflog->received;
+	ledger->sequence_gap = nflog->sequence_gap;
+	ledger->enobufs = nflog->enobufs;
+	ledger->undecodable = c->join.undecodable + nflog->invalid;
+	if (c->trace) {
+		ledger->trace_lost = perf_stats(c->perf)->lost;
+		ledger->trace_only = c->join.trace_only + trace_stats(c->trace)->loopback;
+	}
+	if (c->ct)
+		ledger->conntrack_lost = ct_stats(c->ct)->dropped;
+	ledger->conntrack_known = c->ct && ct_count(&count, &max) == 0;
+	if (ledger->conntrack_known) {
+		ledger->conntrack_count = count;
+		ledger->conntrack_max = max;
+	}
+}
+
+static void count_matched(struct collector *c)
+{
+	uint64_t matched, limited;
+
+	if (!c->ruleset || ruleset_counters(c->ruleset, &matched, &limited))
+		return;
+	c->ledger.matched_known = true;
+	c->ledger.matched = matched - c->matched_before;
+	c->ledger.limited = limited - c->limited_before;
+}
+
+void collector_ledger(struct collector *c)
+{
+	collector_read_clocks(c);
+	count_matched(c);
+	count_sources(c);
+	emit_ledger(c);
+	if (sinks_flush(c->sinks))
+		c->reader_gone = true;
+}
+
+/* The tail: numbered by the kernel after the last packet that we got. */
+static void count_tail(struct ledger *ledger)
+{
+	uint64_t known = ledger->received + ledger->sequence_gap;
+
+	if (ledger->matched_known && !ledger->matched_approximate && ledger->matched > known)
+		ledger->lost_tail = ledger->matched - known;
+}
+
+void collector_stop(struct collector *c)
+{
+	if (c->ruleset && c->ruleset_owned)
+		ruleset_silence(c->ruleset);
+	nflog_unbind(c->nflog);
+	while (collector_drain(c) > 0)
+		;
+	join_finish(&c->join);
+	collector_read_clocks(c);
+	count_matched(c);
+	count_sources(c);
+	count_tail(&c->ledger);
+	if (c->ruleset_owned)
+		ruleset_remove(c->ruleset);
+	emit_ledger(c);
+	sinks_drain(c->sinks, 1000);
+}

@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "emit.h"
+#include "log.h"
+
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define SINKS_MAX OPTIONS_OUTPUTS_MAX
+
+static void fill_context(struct collector *c, const struct flow *f, struct record_context *context)
+{
+	*context = (struct record_context) {
+		.now_real_ns = c->join.now_real_ns,
+		.now_ns = c->join.now_ns,
+		.prefix = join_prefix(&c->join, f),
+		.interface_out = ifname_get(&c->ifnames, f->ifindex_out, c->join.now_ns),
+		.cgroup_path = "",
+		.thread_name = "",
+	};
+	if (f->owner == OWNER_CGROUP && f->cgroup_id)
+		context->cgroup_path = owner_cgroup_path(c->owner, f->cgroup_id);
+	if (f->owner == OWNER_TRACE && f->process && f->tid)
+		context->thread_name = process_thread_name(c->processes, f->process->pid, f->tid);
+	context->holders = join_shared_with(&c->join, f, &context->holder_count);
+}
+
+static void emit(struct collector *c, enum record_action action, const struct flow *f)
+{
+	unsigned int formats = sinks_formats(c->sinks);
+	struct record_context context;
+	char line[RECORD_MAX + 1];
+	int len;
+
+	fill_context(c, f, &context);
+	if (formats & 1u << FORMAT_ECS) {
+		len = record_connection(c->record, action, f, &context, line, sizeof(line));
+		if (len > 0)
+			sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+	}
+	if (formats & 1u << FORMAT_TEXT) {
+		len = record_text(c->record, action, f, &context, c->colour, line, sizeof(line));
+		if (len > 0)
+			sinks_write(c->sinks, FORMAT_TEXT, line, (size_t)len);
+	}
+	c->ledger.written++;
+}
+
+bool emit_start(struct flow *f, void *data)
+{
+	struct collector *c = data;
+
+	if (c->options->events_start)
+		emit(c, RECORD_CONNECTION_ATTEMPTED, f);
+	return true;
+}
+
+void emit_end(struct flow *f, void *data)
+{
+	struct collector *c = data;
+
+	if (c->options->events_end)
+		emit(c, RECORD_CONNECTION_ENDED, f);
+}
+
+void emit_open(struct flow *f, void *data)
+{
+	struct collector *c = data;
+
+	if (c->options->final)
+		emit(c, RECORD_CONNECTION_OPEN, f);
+}
+
+void emit_ledger(struct collector *c)
+{
+	struct record_sink sinks[SINKS_MAX];
+	unsigned int count = sinks_report(c->sinks, sinks, SINKS_MAX);
+	char line[RECORD_MAX + 1];
+	int len = record_ledger(c->record, &c->ledger, sinks, count, c->join.now_real_ns, line,
+				sizeof(line));
+
+	if (len > 0)
+		sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+}
+
+void emit_gap(struct collector *c, const struct record_gap *gap)
+{
+	char line[RECORD_MAX + 1];
+	int len = record_ruleset_gap(c->record, gap, c->join.now_real_ns, line, sizeof(line));
+
+	if (len > 0)
+		sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+}

@@ -1,0 +1,290 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The loop: one thread, one epoll set, one visible switch.
+ *
+ * Waking costs ten times what a message costs, so wake-ups are what is rationed. The sources of
+ * packets and conntrack events stand in an epoll set of their own, inside the main one. Each wake-up
+ * by it takes a token; while there are tokens we react at once, so that a quiet host sees its lines
+ * immediately; without one the inner set is left alone for PAUSE_NS and everything that has
+ * gathered is then read in one go. Tokens come back with time. When nothing happens nothing ticks:
+ * the timer is armed only for what the join or the ledger is waiting for.
+ *
+ * New programs wake us by themselves, because their command lines may be gone a millisecond later;
+ * this, too, is rationed per second.
+ */
+#include "run.h"
+#include "collector.h"
+#include "emit.h"
+#include "log.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/signalfd.h>
+#include <sys/timerfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define SECOND_NS 1000000000ull
+#define PAUSE_NS 10000000ull
+#define TOKENS_MAX 50
+#define TOKEN_NS 20000000ull	/* one comes back in this time: 50 unrationed wake-ups a second */
+#define EXEC_WAKES_PER_SECOND 1000
+
+enum tag { TAG_SIGNAL, TAG_TIMER, TAG_TRACE, TAG_SOURCES, TAG_SINKS };
+
+struct loop {
+	struct collector *c;
+	int epoll_fd, sources_fd, signal_fd, timer_fd;
+	uint64_t now_ns, ledger_ns, armed_ns;
+	uint64_t resume_ns;		/* sources are left alone until then; 0: they are not */
+	uint64_t token_ns;
+	unsigned int tokens;
+	uint64_t exec_second_ns;
+	unsigned int exec_wakes;
+	bool exec_quiet;
+	bool stop;
+};
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec;
+}
+
+static int watch(int epoll_fd, int fd, enum tag tag)
+{
+	struct epoll_event event = { .events = EPOLLIN, .data.u32 = tag };
+
+	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
+}
+
+/* Disarmed, the inner set still gathers; nothing of it wakes us. */
+static void listen_to_sources(struct loop *l, bool on)
+{
+	struct epoll_event event = { .events = on ? EPOLLIN : 0, .data.u32 = TAG_SOURCES };
+
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, l->sources_fd, &event);
+	l->resume_ns = on ? 0 : l->now_ns + PAUSE_NS;
+}
+
+static int open_signals(void)
+{
+	sigset_t set;
+	int fd;
+
+	sigemptyset(&set);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGHUP);
+	if (sigprocmask(SIG_BLOCK, &set, NULL))
+		return -errno;
+	fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	return fd < 0 ? -errno : fd;
+}
+
+static int loop_open(struct loop *l)
+{
+	int err = 0;
+
+	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
+	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
+	l->sources_fd = epoll_create1(EPOLL_CLOEXEC);
+	if (l->timer_fd < 0 || l->epoll_fd < 0 || l->sources_fd < 0)
+		return -errno;
+	err = watch(l->sources_fd, nflog_group_fd(l->c->nflog), TAG_SOURCES);
+	if (!err && l->c->ct)
+		err = watch(l->sources_fd, ct_fd(l->c->ct), TAG_SOURCES);
+	if (!err)
+		err = watch(l->epoll_fd, l->sources_fd, TAG_SOURCES);
+	if (!err)
+		err = watch(l->epoll_fd, l->signal_fd, TAG_SIGNAL);
+	if (!err)
+		err = watch(l->epoll_fd, l->timer_fd, TAG_TIMER);
+	if (!err)
+		err = watch(l->epoll_fd, sinks_fd(l->c->sinks), TAG_SINKS);
+	if (!err && l->c->perf)
+		err = watch(l->epoll_fd, perf_fd(l->c->perf), TAG_TRACE);
+	return err;
+}
+
+static void close_descriptor(int fd)
+{
+	if (fd >= 0)
+		close(fd);
+}
+
+static void loop_close(struct loop *l)
+{
+	close_descriptor(l->sources_fd);
+	close_descriptor(l->epoll_fd);
+	close_descriptor(l->timer_fd);
+	close_descriptor(l->signal_fd);
+}
+
+static void take_signals(struct loop *l)
+{
+	struct signalfd_siginfo info;
+
+	while (read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+		if (info.ssi_signo == SIGHUP)
+			sinks_reopen(l->c->sinks);
+		else
+			l->stop = true;
+	}
+}
+
+static void take_timer(struct loop *l)
+{
+	uint64_t ticks;
+
+	if (read(l->timer_fd, &ticks, sizeof(ticks)) == sizeof(ticks))
+		l->armed_ns = UINT64_MAX;
+}
+
+/* Called for a wake-up by the sources: is there a token for the next one? */
+static void ration_sources(struct loop *l)
+{
+	uint64_t earned = (l->now_ns - l->token_ns) / TOKEN_NS;
+
+	l->token_ns += earned * TOKEN_NS;
+	l->tokens = earned + l->tokens > TOKENS_MAX ? TOKENS_MAX : l->tokens + (unsigned int)earned;
+	if (l->tokens)
+		l->tokens--;
+	else
+		listen_to_sources(l, false);
+}
+
+static void ration_execs(struct loop *l)
+{
+	if (l->now_ns - l->exec_second_ns >= SECOND_NS) {
+		l->exec_second_ns = l->now_ns;
+		l->exec_wakes = 0;
+	}
+	if (++l->exec_wakes < EXEC_WAKES_PER_SECOND || l->exec_quiet)
+		return;
+	l->exec_quiet = true;
+	perf_wake_on_exec(l->c->perf, false);
+}
+
+/* What time brings, whatever the wake-up was for. */
+static void let_time_pass(struct loop *l)
+{
+	if (l->resume_ns && l->now_ns >= l->resume_ns)
+		listen_to_sources(l, true);
+	if (l->exec_quiet && l->now_ns - l->exec_second_ns >= SECOND_NS) {
+		l->exec_quiet = false;
+		perf_wake_on_exec(l->c->perf, true);
+	}
+	if (l->now_ns >= l->ledger_ns) {
+		l->ledger_ns += l->c->options->ledger_interval_s * SECOND_NS;
+		if (l->ledger_ns <= l->now_ns)
+			l->ledger_ns = l->now_ns + l->c->options->ledger_interval_s * SECOND_NS;
+		collector_ledger(l->c);
+		if (l->c->perf)
+			perf_update_cpus(l->c->perf);
+	}
+}
+
+static void arm_timer(struct loop *l)
+{
+	uint64_t next_ns = join_next_ns(&l->c->join);
+	struct itimerspec when = { 0 };
+
+	if (l->ledger_ns < next_ns)
+		next_ns = l->ledger_ns;
+	if (l->resume_ns && l->resume_ns < next_ns)
+		next_ns = l->resume_ns;
+	if (l->exec_quiet && l->exec_second_ns + SECOND_NS < next_ns)
+		next_ns = l->exec_second_ns + SECOND_NS;
+	if (next_ns == l->armed_ns)
+		return;
+	l->armed_ns = next_ns;
+	when.it_value.tv_sec = (time_t)(next_ns / SECOND_NS);
+	when.it_value.tv_nsec = (long)(next_ns % SECOND_NS);
+	timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
+}
+
+/* Returns 0, or -errno for a lost source. */
+static int loop_run(struct loop *l)
+{
+	struct epoll_event events[8];
+	int n, more = 0;
+
+	while (!l->stop && !l->c->reader_gone) {
+		if (!more)
+			arm_timer(l);
+		n = epoll_wait(l->epoll_fd, events, sizeof(events) / sizeof(events[0]),
+			       more ? 0 : -1);
+		if (n < 0 && errno != EINTR)
+			return -errno;
+		l->now_ns = monotonic_ns();
+		for (int i = 0; i < n; i++) {
+			switch ((enum tag)events[i].data.u32) {
+			case TAG_SIGNAL:
+				take_signals(l);
+				break;
+			case TAG_TIMER:
+				take_timer(l);
+				break;
+			case TAG_TRACE:
+				ration_execs(l);
+				break;
+			case TAG_SOURCES:
+				ration_sources(l);
+				break;
+			case TAG_SINKS:
+				sinks_flush(l->c->sinks);
+				break;
+			}
+		}
+		more = collector_drain(l->c);
+		if (more < 0)
+			return more;
+		let_time_pass(l);
+	}
+	return 0;
+}
+
+/* For somebody who has just started it in a terminal. */
+static void say_hello(const struct options *options)
+{
+	if (isatty(STDERR_FILENO))
+		log_info("new connections of this host are logged from now on (try: curl -s "
+			 "example.com); group %u, Ctrl-C stops", options->group);
+}
+
+int run_collect(struct options *options)
+{
+	struct collector c;
+	struct loop l = {
+		.c = &c, .epoll_fd = -1, .sources_fd = -1, .timer_fd = -1,
+		.tokens = TOKENS_MAX, .armed_ns = UINT64_MAX,
+	};
+	int err = -1;
+
+	l.signal_fd = open_signals();
+	if (l.signal_fd < 0) {
+		log_error("signals: %s", strerror(-l.signal_fd));
+		return 1;
+	}
+	if (collector_open(&c, options) == 0) {
+		l.now_ns = l.token_ns = l.exec_second_ns = monotonic_ns();
+		l.ledger_ns = l.now_ns + options->ledger_interval_s * SECOND_NS;
+		err = loop_open(&l);
+		if (!err) {
+			say_hello(options);
+			err = loop_run(&l);
+		}
+		if (err)
+			log_error("a source is lost: %s", strerror(-err));
+		collector_stop(&c);
+	}
+	collector_close(&c);
+	loop_close(&l);
+	return err ? 1 : 0;
+}

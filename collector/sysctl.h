@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_SYSCTL_H
+#define NFWHO_SYSCTL_H
+
+#include <stdbool.h>
+
+/* conntrack's accounting and timestamps, without which an end has no bytes and no exact times.
+ * Entries made before they are on never get them. */
+struct sysctl {
+	bool changed[2];	/* by us, to be put back */
+};
+
+/* Turns on what is off, if `allowed`, and says so. */
+void sysctl_init(struct sysctl *s, bool allowed);
+
+/* Puts back what was changed, unless somebody else has changed it since. */
+void sysctl_fini(struct sysctl *s);
+
+#endif
