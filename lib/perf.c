@@ -26,6 +26,7 @@ struct perf {
 	bool wake_on_exec;
 	struct watch_config config;
 	uint64_t passed_before;		/* by watches closed since */
+	bool came_late;			/* a CPU was online before it was watched */
 	struct merge merge;
 };
 
@@ -40,8 +41,15 @@ static void watches_remove(struct perf *p, uint32_t i)
 
 int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *data)
 {
-	int handed_on = merge_read(&p->merge, until_ns, handler, data);
+	int handed_on = 0;
 
+	if (p->came_late) {
+		handler(&(struct perf_event){
+			.kind = PERF_LOST, .time_ns = p->merge.last_ns }, data);
+		p->came_late = false;
+		handed_on++;
+	}
+	handed_on += merge_read(&p->merge, until_ns, handler, data);
 	for (uint32_t i = p->merge.count; i-- > 0;) {
 		const struct watch *w = p->merge.watches[i];
 
@@ -108,7 +116,6 @@ static int watches_add(struct perf *p, uint32_t cpu, const char **why)
 		watch_close(w);
 		return error;
 	}
-	watch_is_alive(w);
 	return 0;
 }
 
@@ -147,8 +154,9 @@ static void watches_retire(struct perf *p)
 
 		if (w->gone || watch_is_alive(w))
 			continue;
-		w->gone = true;
 		epoll_ctl(p->epoll, EPOLL_CTL_DEL, watch_fd(w), NULL);
+		watch_stop(w);
+		w->gone = true;
 	}
 }
 
@@ -172,6 +180,8 @@ int perf_update_cpus(struct perf *p)
 			return error;
 		if (error && error != -ENODEV)
 			missing++;
+		else if (!error)
+			p->came_late = true;
 	}
 	return missing;
 }

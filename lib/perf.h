@@ -61,7 +61,7 @@ struct perf_event {
 			const char *comm;	/* at most 15 bytes */
 		} comm;
 		struct {
-			uint64_t count;
+			uint64_t count;	/* 0: not known, a CPU came online unwatched */
 		} lost;
 	};
 };
@@ -101,8 +101,9 @@ int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *da
 
 /* Opens rings for CPUs that came online since, forgets those that left (once what they wrote has
  * been read). Returns the number of CPUs that should be watched and are not (0: all is well), or
- * -errno. Not more often than every 10 ms. Needs CAP_PERFMON where CPUs change; tracefs is not
- * needed again. */
+ * -errno. Needs CAP_PERFMON where CPUs change; tracefs is not needed again. Costs two interrupts of
+ * each CPU: for a timer of seconds. What happens on a CPU between its return and this call is not
+ * seen; the next perf_read begins with a PERF_LOST of count 0 then. */
 int perf_update_cpus(struct perf *p);
 
 /* Sum of read(2) on the socket state events: the transitions that passed the filter since they were

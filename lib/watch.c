@@ -192,16 +192,20 @@ static bool event_read(int fd, struct reading *out)
 	return read(fd, out, sizeof(*out)) == sizeof(*out);
 }
 
-bool watch_is_alive(struct watch *w)
+bool watch_is_alive(const struct watch *w)
 {
-	struct reading reading;
-	bool alive;
+	struct reading first, second;
 
-	if (!event_read(w->fd[SAMPLE_PROCESS], &reading))
-		return false;
-	alive = reading.enabled_ns != w->enabled_ns;
-	w->enabled_ns = reading.enabled_ns;
-	return alive;
+	return event_read(w->fd[SAMPLE_PROCESS], &first) &&
+	       event_read(w->fd[SAMPLE_PROCESS], &second) &&
+	       first.enabled_ns != second.enabled_ns;
+}
+
+void watch_stop(struct watch *w)
+{
+	for (size_t i = ORDER_COUNT; i-- > 0;)
+		if (w->fd[order[i]] >= 0)
+			ioctl(w->fd[order[i]], PERF_EVENT_IOC_DISABLE, 0);
 }
 
 uint64_t watch_passed(const struct watch *w)

@@ -26,7 +26,6 @@ struct watch {
 	void *memory;
 	size_t memory_bytes;
 	struct ring ring;
-	uint64_t enabled_ns;			/* at the last watch_is_alive */
 	bool gone;				/* its CPU is: read what is left, then close */
 };
 
@@ -44,9 +43,12 @@ enum sample_source watch_source(const struct watch *w, uint64_t id);
 /* Whether an exec wakes the reader at once. Returns 0 or -errno. */
 int watch_wake_on_exec(struct watch *w, bool on);
 
-/* Events of a CPU that went offline stop for good, silently, even if it comes back (measured on
- * 6.18): their enabled time stands still. Call it at least a millisecond apart. */
-bool watch_is_alive(struct watch *w);
+/* Events of a CPU that went offline stop for good and silently, also when it comes back (measured on
+ * 6.18): their enabled time stands still, while asking a running one twice shows that it grew. */
+bool watch_is_alive(const struct watch *w);
+
+/* No more records; what is in the ring can still be read. */
+void watch_stop(struct watch *w);
 
 /* How many socket transitions the kernel counted, read from the ring or not. */
 uint64_t watch_passed(const struct watch *w);
