@@ -9,15 +9,15 @@
  *   4. all descriptors of the recent owners;
  *   5. the members of the socket's cgroup;
  *   6. everyone: the socket's user first, newest first.
- * Then the relatives of each holder (parent, children, siblings) are asked too, because a
- * descriptor is mostly shared by fork.
+ * Then the parent and the children of each holder are asked too, because a descriptor is mostly
+ * shared by fork.
  *
  * Nothing that is remembered is an answer: it only says where to look first, and what is said is
  * what the kernel said now. A pid given to another process cannot answer for the old one, since
  * descriptor, start time and parent are read through one descriptor of /proc/PID.
  *
- * Limits. Step 5 and 6 may use a fifth of the time that passes, 100 ms at once; a query left over
- * then is `unfinished`. A holder that is no relative of the first one found, nor on the way to
+ * Limits. Steps 5 and 6 may use a fifth of the time that passes, 30 ms of CPU at once; a query left
+ * over then is `unfinished`. A holder that is no relative of the first one found, nor on the way to
  * it, is not listed. Processes of other pid namespaces than our own and its descendants are not
  * in /proc at all.
  */
@@ -27,6 +27,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -37,11 +38,11 @@
 
 #define NS_PER_MS 1000000ULL
 
-/* A walk may take this much at once, and gets it back at this share of the time that passes. */
-#define CREDIT_MAX_NS (100 * NS_PER_MS)
+/* CPU time a search may take at once, got back at this share of the time that passes. */
+#define CREDIT_MAX_NS (30 * NS_PER_MS)
 #define CREDIT_SHARE 5
 
-/* Steps 2 to 4 may go on for this long though no credit is left. */
+/* Steps 1 to 4 may go on for this long though no credit is left. */
 #define LIKELY_NS (2 * NS_PER_MS)
 
 #define RECENT_MAX 32		/* owners remembered for steps 2 and 4 */
@@ -51,7 +52,8 @@
 #define ASKED_SLOTS 4096	/* power of two */
 #define SET_SLOTS 1024		/* power of two, more than twice the queries of one search */
 #define PIDS_MAX 65536		/* of one walk; more are not asked, and `unfinished` says so */
-#define RELATIVES_MAX 16	/* children, and siblings, asked for one holder */
+#define RELATIVES_MAX 16	/* children asked for one holder */
+#define RELATIVE_FDS 256	/* descriptors looked at in each of them, and in the parent */
 #define DESCRIPTOR_NS 1000	/* what one costs, to turn time into a number of them */
 #define DESCRIPTORS_MIN 16
 #define NOBODY_NS (1000 * NS_PER_MS)
@@ -98,18 +100,29 @@ struct holder_index {
 	uint32_t pids[PIDS_MAX];
 };
 
-static uint64_t now_ns(void)
+static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
 
-	clock_gettime(CLOCK_MONOTONIC, &ts);
+	clock_gettime(clock, &ts);
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+static uint64_t wall_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+/* The time we take from others: a search that is only kept waiting costs nothing. */
+static uint64_t spent_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
 /* Descriptors that may still be looked at, by the time that is left. */
 static unsigned int allowance(struct holder_index *h)
 {
-	uint64_t now = now_ns(), left;
+	uint64_t now = spent_ns(), left;
 
 	if (h->late || now >= h->deadline_ns) {
 		h->late = true;
@@ -123,7 +136,7 @@ static bool nobody_holds(const struct holder_index *h, const struct holder_query
 {
 	const struct nobody *n = &h->nobody[q->cookie & (CACHE_SLOTS - 1)];
 
-	return q->cookie && n->cookie == q->cookie && now_ns() < n->until_ns;
+	return q->cookie && n->cookie == q->cookie && wall_ns() < n->until_ns;
 }
 
 /* What is known to be held by nobody is not looked for. */
@@ -175,6 +188,18 @@ static void recent_add(struct holder_index *h, uint32_t pid, int fd)
 		;
 	memmove(&h->recent[1], &h->recent[0], i * sizeof(h->recent[0]));
 	h->recent[0] = (struct recent){ pid, fd };
+}
+
+static void recent_forget(struct holder_index *h, uint32_t pid)
+{
+	for (unsigned int i = 0; i < RECENT_MAX && h->recent[i].pid; i++) {
+		if (h->recent[i].pid != pid)
+			continue;
+		memmove(&h->recent[i], &h->recent[i + 1],
+			(RECENT_MAX - 1 - i) * sizeof(h->recent[0]));
+		h->recent[RECENT_MAX - 1].pid = 0;
+		return;
+	}
 }
 
 static void add_holder(struct holder_query *q, const struct procfd_identity *who, int fd)
@@ -236,8 +261,6 @@ static int scan(struct holder_index *h, unsigned int max)
 
 	if (n > 0)
 		h->stats.descriptors += n;
-	if (n >= (int)max && !h->hit)
-		h->late = true;
 	if (n == -EACCES || n == -EPERM)
 		h->stats.denied++;
 	return n;
@@ -247,6 +270,8 @@ static bool enter(struct holder_index *h, uint32_t pid)
 {
 	h->pid_fd = procfd_open(h->proc_fd, pid);
 	h->hit = false;
+	if (h->pid_fd == -ENOENT)
+		recent_forget(h, pid);
 	if (h->pid_fd < 0)
 		return false;
 	h->stats.pids++;
@@ -260,14 +285,20 @@ static void leave(struct holder_index *h)
 }
 
 /* Looks through all descriptors of one process, once in a search. */
-static void ask(struct holder_index *h, uint32_t pid)
+static void ask(struct holder_index *h, uint32_t pid, unsigned int max)
 {
-	unsigned int max = allowance(h);
+	unsigned int allowed = allowance(h);
+	bool bounded = max < allowed;
+	int n;
 
+	if (!bounded)
+		max = allowed;
 	if (pid == 0 || max == 0 || h->asked[pid & (ASKED_SLOTS - 1)] == pid || !enter(h, pid))
 		return;
 	h->asked[pid & (ASKED_SLOTS - 1)] = pid;
-	scan(h, max);
+	n = scan(h, max);
+	if (!bounded && n >= 0 && (unsigned int)n >= max && !h->hit)
+		h->late = true;
 	leave(h);
 }
 
@@ -322,8 +353,8 @@ static void try_recent(struct holder_index *h)
 	struct recent recent[RECENT_MAX];
 
 	memcpy(recent, h->recent, sizeof(recent));
-	for (int i = 0; i < RECENT_MAX && h->open > 0; i++)
-		ask(h, recent[i].pid);
+	for (int i = 0; i < RECENT_MAX && recent[i].pid && h->open > 0; i++)
+		ask(h, recent[i].pid, UINT_MAX);
 }
 
 /* The fifth word of /proc/loadavg: the pid given out last in this pid namespace (a thread's, too:
@@ -350,7 +381,7 @@ static void try_newest(struct holder_index *h)
 	uint32_t pid = last_pid(h);
 
 	for (int i = 0; i < NEWEST_MAX && pid > 0 && h->open > 0; i++, pid--)
-		ask(h, pid);
+		ask(h, pid, UINT_MAX);
 }
 
 static void try_cgroups(struct holder_index *h)
@@ -364,7 +395,7 @@ static void try_cgroups(struct holder_index *h)
 			continue;
 		n = cgroupfs_members(h->cgroups, q->cgroup_id, h->pids, PIDS_MAX);
 		while (n-- > 0 && q->count == 0)	/* newest last */
-			ask(h, h->pids[n]);
+			ask(h, h->pids[n], UINT_MAX);
 	}
 }
 
@@ -419,10 +450,10 @@ static void try_everyone(struct holder_index *h)
 	h->stats.walks++;
 	for (unsigned int i = count; i-- > 0 && h->open > 0 && !h->late;) {
 		if (user_fits(h, h->pids[i]))
-			ask(h, h->pids[i]);
+			ask(h, h->pids[i], UINT_MAX);
 	}
 	for (unsigned int i = count; i-- > 0 && h->open > 0 && !h->late;)
-		ask(h, h->pids[i]);
+		ask(h, h->pids[i], UINT_MAX);
 	h->stats.walks_cut += h->late;
 	for (unsigned int i = 0; i < h->count; i++) {
 		struct holder_query *q = &h->queries[i];
@@ -430,46 +461,27 @@ static void try_everyone(struct holder_index *h)
 		q->unfinished = q->count == 0 && h->late;
 		if (q->count == 0 && !h->late && q->cookie && !nobody_holds(h, q))
 			h->nobody[q->cookie & (CACHE_SLOTS - 1)] =
-				(struct nobody){ q->cookie, now_ns() + NOBODY_NS };
-	}
-}
-
-/* The children of pid: all descriptors, or (siblings of a holder) its descriptor number alone. */
-static void ask_children(struct holder_index *h, uint32_t pid, int only_fd)
-{
-	uint32_t children[RELATIVES_MAX];
-	int n;
-
-	if (!enter(h, pid))
-		return;
-	n = procfd_children(h->pid_fd, pid, children, RELATIVES_MAX);
-	leave(h);
-	while (n-- > 0) {
-		if (only_fd < 0) {
-			ask(h, children[n]);
-		} else if (allowance(h) && enter(h, children[n])) {
-			peek(h, only_fd);
-			leave(h);
-		}
+				(struct nobody){ q->cookie, wall_ns() + NOBODY_NS };
 	}
 }
 
 /* Who may have the socket by fork. The init process adopts everybody: no relative of anyone. */
 static void ask_relatives(struct holder_index *h, const struct holder_query *q)
 {
-	struct procfd_identity who = { 0 };
-	struct holder first = q->found[0];
+	uint32_t children[RELATIVES_MAX], pid = q->found[0].pid;
+	struct procfd_identity who;
+	int n;
 
-	if (!enter(h, first.pid))
+	if (!enter(h, pid))
 		return;
 	if (procfd_identify(h->pid_fd, &who) < 0)
 		who.ppid = 0;
+	n = procfd_children(h->pid_fd, pid, children, RELATIVES_MAX);
 	leave(h);
-	ask_children(h, first.pid, -1);
-	if (who.ppid > 1) {
-		ask(h, who.ppid);
-		ask_children(h, who.ppid, first.fd);
-	}
+	while (n-- > 0)
+		ask(h, children[n], RELATIVE_FDS);
+	if (who.ppid > 1)
+		ask(h, who.ppid, RELATIVE_FDS);
 }
 
 static void credit(struct holder_index *h, uint64_t now)
@@ -494,21 +506,21 @@ static void search(struct holder_index *h, enum holder_reach reach)
 static uint64_t begin_search(struct holder_index *h, struct holder_query *queries,
 			     unsigned int count, enum holder_reach reach)
 {
-	uint64_t now = now_ns(), least = reach == HOLDER_LIKELY ? LIKELY_NS : 0;
+	uint64_t begin = spent_ns(), least = reach == HOLDER_LIKELY ? LIKELY_NS : 0;
 
-	credit(h, now);
+	credit(h, wall_ns());
 	h->queries = queries;
 	h->count = count < HOLDER_QUERIES_MAX ? count : HOLDER_QUERIES_MAX;
 	h->late = false;
-	h->deadline_ns = now + (h->credit_ns > least ? h->credit_ns : least);
+	h->deadline_ns = begin + (h->credit_ns > least ? h->credit_ns : least);
 	memset(h->asked, 0, sizeof(h->asked));
 	set_fill(h);
-	return now;
+	return begin;
 }
 
 static void end_search(struct holder_index *h, uint64_t begin_ns)
 {
-	uint64_t spent = now_ns() - begin_ns;
+	uint64_t spent = spent_ns() - begin_ns;
 
 	h->stats.busy_ns += spent;
 	h->credit_ns -= spent < h->credit_ns ? spent : h->credit_ns;
@@ -532,6 +544,7 @@ void holder_find(struct holder_index *h, struct holder_query *queries, unsigned 
 int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 {
 	struct holder_query query = { .inode = inode };
+	unsigned int max = 0;
 	uint64_t begin = begin_search(h, &query, 1, HOLDER_LIKELY);
 	int n = 0;
 
@@ -543,15 +556,17 @@ int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 		if (h->recent[i].pid == pid)
 			peek_ahead(h, h->recent[i].fd);
 	}
-	if (query.count == 0)
-		n = scan(h, allowance(h));
+	if (query.count == 0) {
+		max = allowance(h);
+		n = scan(h, max);
+	}
 	leave(h);
 	end_search(h, begin);
 	if (query.count > 0)
 		return 1;
 	if (n < 0)
 		return n;
-	return h->late ? -EAGAIN : 0;
+	return (unsigned int)n >= max ? -EAGAIN : 0;
 }
 
 int holder_index_new(struct holder_index **out, int proc_fd, struct cgroupfs *cgroups)
@@ -564,7 +579,7 @@ int holder_index_new(struct holder_index **out, int proc_fd, struct cgroupfs *cg
 	h->cgroups = cgroups;
 	h->pid_fd = -1;
 	h->credit_ns = CREDIT_MAX_NS;
-	h->credited_ns = now_ns();
+	h->credited_ns = wall_ns();
 	*out = h;
 	return 0;
 }

@@ -47,9 +47,8 @@ struct owner_query {
 	uint64_t inode, cookie, cgroup_id;	/* 0: unknown */
 	uint8_t socket_state;		/* TCP_*; 0 unknown */
 	struct process *process;	/* borrowed from the table: the oldest holder */
-	uint32_t holders[OWNER_HOLDERS_MAX];	/* oldest first: the first found, the relatives that
-					 * share it (parent, children, siblings), and others met
-					 * on the way; a stranger it was passed to may be missing */
+	uint32_t holders[OWNER_HOLDERS_MAX];	/* oldest first: the first found, its parent and
+					 * children that share it, and others met on the way; a stranger it was passed to may be missing */
 	uint32_t holder_count;		/* also those over the maximum */
 };
 
