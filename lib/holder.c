@@ -5,10 +5,12 @@
  * every question has one:
  *   1. what was found before: the same descriptor of the same process, asked again;
  *   2. processes that owned a socket lately, at the descriptor numbers they would use next;
- *   3. the newest processes: /proc/loadavg says the last pid given out, count down from it;
+ *   3. processes that are new since the last search: /proc/loadavg says the last pid given out,
+ *      count down from it;
  *   4. all descriptors of the recent owners;
- *   5. the members of the socket's cgroup;
- *   6. everyone: the socket's user first, newest first.
+ *   5. the newest processes, new or not;
+ *   6. the members of the socket's cgroup;
+ *   7. everyone: the socket's user first, newest first.
  * Then the parent and the children of each holder are asked too, because a descriptor is mostly
  * shared by fork.
  *
@@ -16,7 +18,7 @@
  * what the kernel said now. A pid given to another process cannot answer for the old one, since
  * descriptor, start time and parent are read through one descriptor of /proc/PID.
  *
- * Limits. Steps 5 and 6 may use a fifth of the time that passes, 30 ms of CPU at once; a query left
+ * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query left
  * over then is `unfinished`. A holder that is no relative of the first one found, nor on the way to
  * it, is not listed. Processes of other pid namespaces than our own and its descendants are not
  * in /proc at all.
@@ -42,12 +44,16 @@
 #define CREDIT_MAX_NS (30 * NS_PER_MS)
 #define CREDIT_SHARE 5
 
-/* Steps 1 to 4 may go on for this long though no credit is left. */
-#define LIKELY_NS (2 * NS_PER_MS)
+/* Steps 1 to 5 have a time of their own, short enough that the processes asked about do not end
+ * meanwhile. */
+#define LIKELY_NS (3 * NS_PER_MS)
+#define LIKELY_EACH_NS (NS_PER_MS / 20)
 
 #define RECENT_MAX 32		/* owners remembered for steps 2 and 4 */
 #define RECENT_AHEAD 8		/* descriptor numbers tried beyond the last one */
-#define NEWEST_MAX 256		/* pids counted down in step 3 */
+#define NEWEST_MAX 1024		/* pids counted down in steps 3 and 5 */
+#define NEW_MIN 32		/* of them, asked in step 3 though not new */
+#define STEPS_MAX 5
 #define CACHE_SLOTS 1024	/* power of two */
 #define ASKED_SLOTS 4096	/* power of two */
 #define SET_SLOTS 1024		/* power of two, more than twice the queries of one search */
@@ -82,7 +88,7 @@ struct holder_index {
 	struct recent recent[RECENT_MAX];	/* latest first */
 	struct cached cache[CACHE_SLOTS];
 	struct nobody nobody[CACHE_SLOTS];
-	uint32_t last_pid;
+	uint32_t met[ASKED_SLOTS];		/* pids that are not new any more, by pid */
 
 	uint64_t credit_ns, credited_ns;
 
@@ -90,7 +96,7 @@ struct holder_index {
 	struct holder_query *queries;
 	unsigned int count, open;
 	uint16_t set[SET_SLOTS];		/* index of a query + 1, by inode */
-	uint32_t asked[ASKED_SLOTS];		/* pids looked into wholly */
+	uint32_t asked[ASKED_SLOTS];		/* pids looked into wholly, by pid */
 	uint64_t deadline_ns;
 	bool late;
 
@@ -284,7 +290,7 @@ static void leave(struct holder_index *h)
 	h->pid_fd = -1;
 }
 
-/* Looks through all descriptors of one process, once in a search. */
+/* Looks through the descriptors of one process, at most max; once in a search, if that was all. */
 static void ask(struct holder_index *h, uint32_t pid, unsigned int max)
 {
 	unsigned int allowed = allowance(h);
@@ -295,9 +301,10 @@ static void ask(struct holder_index *h, uint32_t pid, unsigned int max)
 		max = allowed;
 	if (pid == 0 || max == 0 || h->asked[pid & (ASKED_SLOTS - 1)] == pid || !enter(h, pid))
 		return;
-	h->asked[pid & (ASKED_SLOTS - 1)] = pid;
 	n = scan(h, max);
-	if (!bounded && n >= 0 && (unsigned int)n >= max && !h->hit)
+	if (n >= 0 && (unsigned int)n < max)
+		h->asked[pid & (ASKED_SLOTS - 1)] = pid;
+	else if (!bounded && n >= 0 && !h->hit)
 		h->late = true;
 	leave(h);
 }
@@ -376,11 +383,25 @@ static uint32_t last_pid(struct holder_index *h)
 	return word ? strtoul(word, NULL, 10) : 0;
 }
 
+/* Pids never asked before, and the very newest, which may have been asked before they connected.
+ * Most short programs connect once, and are met here. */
+static void try_new(struct holder_index *h)
+{
+	uint32_t pid = last_pid(h);
+
+	for (int i = 0; i < NEWEST_MAX && pid > 0 && h->open > 0 && !h->late; i++, pid--) {
+		if (i >= NEW_MIN && h->met[pid & (ASKED_SLOTS - 1)] == pid)
+			continue;
+		h->met[pid & (ASKED_SLOTS - 1)] = pid;
+		ask(h, pid, UINT_MAX);
+	}
+}
+
 static void try_newest(struct holder_index *h)
 {
 	uint32_t pid = last_pid(h);
 
-	for (int i = 0; i < NEWEST_MAX && pid > 0 && h->open > 0; i++, pid--)
+	for (int i = 0; i < NEWEST_MAX && pid > 0 && h->open > 0 && !h->late; i++, pid--)
 		ask(h, pid, UINT_MAX);
 }
 
@@ -494,27 +515,32 @@ static void credit(struct holder_index *h, uint64_t now)
 
 static void search(struct holder_index *h, enum holder_reach reach)
 {
-	static void (*const steps[2][4])(struct holder_index *h) = {
-		[HOLDER_LIKELY] = { try_cached, try_recent_numbers, try_newest, try_recent },
+	static void (*const steps[2][STEPS_MAX])(struct holder_index *h) = {
+		[HOLDER_LIKELY] = { try_cached, try_recent_numbers, try_new, try_recent,
+				    try_newest },
 		[HOLDER_EVERYONE] = { try_cgroups, try_everyone },
 	};
 
-	for (int i = 0; i < 4 && steps[reach][i] && h->open > 0; i++)
+	for (int i = 0; i < STEPS_MAX && steps[reach][i] && h->open > 0; i++)
 		steps[reach][i](h);
 }
 
 static uint64_t begin_search(struct holder_index *h, struct holder_query *queries,
 			     unsigned int count, enum holder_reach reach)
 {
-	uint64_t begin = spent_ns(), least = reach == HOLDER_LIKELY ? LIKELY_NS : 0;
+	uint64_t begin = spent_ns();
 
 	credit(h, wall_ns());
 	h->queries = queries;
 	h->count = count < HOLDER_QUERIES_MAX ? count : HOLDER_QUERIES_MAX;
 	h->late = false;
-	h->deadline_ns = begin + (h->credit_ns > least ? h->credit_ns : least);
-	memset(h->asked, 0, sizeof(h->asked));
 	set_fill(h);
+	if (reach == HOLDER_LIKELY) {
+		h->deadline_ns = begin + LIKELY_NS + h->open * LIKELY_EACH_NS;
+		memset(h->asked, 0, sizeof(h->asked));
+	} else {
+		h->deadline_ns = begin + h->credit_ns;
+	}
 	return begin;
 }
 

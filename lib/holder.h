@@ -51,7 +51,8 @@ enum holder_reach {
 /* Most queries of one search. */
 #define HOLDER_QUERIES_MAX 256
 
-/* Answers all queries by one search. Those that have an answer already are left alone. */
+/* Answers all queries by one search. Those that have an answer already are left alone. EVERYONE
+ * leaves out who was asked by the LIKELY search just before. */
 void holder_find(struct holder_index *h, struct holder_query *queries, unsigned int count,
 		 enum holder_reach reach);
 

@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -25,7 +26,9 @@
 #define DESCRIPTORS 40
 #define PER_SECOND 100
 #define CONNECTIONS 300
-#define HOLD_MS 20
+#define HOLD_MS 20	/* found by sock_diag */
+#define HOLD_PROC_MS 200	/* reading /proc/net/tcp alone takes 7 ms where the kernel has 262144
+				 * hash buckets, whatever is in them, and it is read twice */
 #define BATCH_MS 10	/* as packets come from NFLOG */
 #define BATCH_MAX 64
 
@@ -55,7 +58,7 @@ static uint64_t clock_ns(clockid_t clock)
 	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
 }
 
-static void connect_and_hold(const struct pair *p, int report)
+static void connect_and_hold(const struct pair *p, int report, unsigned int hold_ms)
 {
 	struct sockaddr_storage to;
 	socklen_t len = sizeof(to);
@@ -70,7 +73,7 @@ static void connect_and_hold(const struct pair *p, int report)
 	truth.tuple = tuple_of(fd, IPPROTO_TCP);
 	if (write(report, &truth, sizeof(truth)) != sizeof(truth))
 		_exit(1);
-	sleep_ms(HOLD_MS);
+	sleep_ms(hold_ms);
 	_exit(0);
 }
 
@@ -89,7 +92,7 @@ static void be_idle(int report)
 }
 
 /* Runs beside the test; its children end with it. */
-static pid_t start_load(const struct pair *p, int report)
+static pid_t start_load(const struct pair *p, int report, unsigned int hold_ms)
 {
 	pid_t load = fork();
 
@@ -104,10 +107,10 @@ static pid_t start_load(const struct pair *p, int report)
 	sleep_ms(500);
 	for (int i = 0; i < CONNECTIONS; i++) {
 		if (fork() == 0)
-			connect_and_hold(p, report);
+			connect_and_hold(p, report, hold_ms);
 		sleep_ms(1000 / PER_SECOND);
 	}
-	sleep_ms(HOLD_MS);
+	sleep_ms(hold_ms);
 	_exit(0);
 }
 
@@ -177,9 +180,8 @@ static void report(const struct world *w, const struct tally *t, uint64_t cpu_ns
 	       (unsigned long long)s->walk_descriptors);
 }
 
-static void short_processes_are_named_among_many(void **state)
+static void check_load(struct world *w, unsigned int hold_ms)
 {
-	struct world *w = *state;
 	struct pair p = pair_open(AF_INET, SOCK_STREAM);
 	struct tally tally = { 0 };
 	uint64_t cpu, wall;
@@ -188,7 +190,7 @@ static void short_processes_are_named_among_many(void **state)
 
 	assert_int_equal(listen(p.listener, CONNECTIONS + 1), 0);
 	assert_int_equal(pipe2(reports, O_CLOEXEC), 0);
-	load = start_load(&p, reports[1]);
+	load = start_load(&p, reports[1], hold_ms);
 	assert_true(load > 0);
 	close(reports[1]);
 	cpu = clock_ns(CLOCK_PROCESS_CPUTIME_ID);
@@ -203,6 +205,16 @@ static void short_processes_are_named_among_many(void **state)
 	assert_int_equal(tally.asked, CONNECTIONS);
 	assert_int_equal(tally.wrong, 0);
 	assert_true(tally.named * 100 >= tally.asked * 99);
+}
+
+static void short_processes_are_named_among_many(void **state)
+{
+	check_load(*state, HOLD_MS);
+}
+
+static void without_sock_diag_they_must_stay_longer(void **state)
+{
+	check_load(*state, HOLD_PROC_MS);
 }
 
 static int with_diag(void **state)
@@ -224,13 +236,18 @@ static int close_world(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		{ "short processes are named among many (sock_diag)",
-		  short_processes_are_named_among_many, with_diag, close_world, NULL },
-		{ "short processes are named among many (/proc/net)",
-		  short_processes_are_named_among_many, with_proc, close_world, NULL },
+		cmocka_unit_test_setup_teardown(short_processes_are_named_among_many, with_diag,
+						close_world),
+		cmocka_unit_test_setup_teardown(without_sock_diag_they_must_stay_longer, with_proc,
+						close_world),
 	};
+
+	const struct sched_param priority = { .sched_priority = 5 };
 
 	if (world_enter() < 0)
 		return 77;
+	/* Mostly asleep. It measures the search, not who else is busy on this machine; without
+	 * permission it does. */
+	sched_setscheduler(0, SCHED_RR, &priority);
 	return cmocka_run_group_tests_name("owner under load", tests, NULL, NULL);
 }
