@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
 #include "log.h"
 #include "option.h"
 #include "rules.h"
@@ -10,22 +11,25 @@
 #include <string.h>
 
 static int run_command(int argc, char **argv);
+static int check_command(int argc, char **argv);
 
 static const struct {
 	const char *name, *help;
 	int (*call)(int argc, char **argv);
 } commands[] = {
 	{ "run", "collect until told to stop", run_command },
+	{ "check", "can this host do it? proves it, and tries each output", check_command },
 	{ "rules", "install|remove|show: the static ruleset", rules_command },
-	{ NULL, NULL, NULL },
 };
+
+#define COMMANDS (sizeof(commands) / sizeof(commands[0]))
 
 static void usage(FILE *to)
 {
 	fputs("usage: nfwho COMMAND [OPTION]...\n"
 	      "Who on this machine opened that connection, where it went and what became of it.\n\n",
 	      to);
-	for (size_t i = 0; commands[i].name; i++)
+	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(to, "  nfwho %-8s  %s\n", commands[i].name, commands[i].help);
 }
 
@@ -43,7 +47,7 @@ static int version(void)
 	return 0;
 }
 
-static int run_command(int argc, char **argv)
+static int with_options(int argc, char **argv, int (*act)(struct options *options))
 {
 	struct options options;
 	char error[512];
@@ -52,7 +56,7 @@ static int run_command(int argc, char **argv)
 	switch (result) {
 	case OPTION_RUN:
 		log_set_level((enum log_level)options.log_level);
-		status = run_collect(&options);
+		status = act(&options);
 		break;
 	case OPTION_HELP:
 		status = help();
@@ -65,6 +69,16 @@ static int run_command(int argc, char **argv)
 	}
 	options_free(&options);
 	return status;
+}
+
+static int run_command(int argc, char **argv)
+{
+	return with_options(argc, argv, run_collect);
+}
+
+static int check_command(int argc, char **argv)
+{
+	return with_options(argc, argv, check);
 }
 
 int main(int argc, char **argv)
@@ -81,7 +95,7 @@ int main(int argc, char **argv)
 		return help();
 	if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
 		return version();
-	for (size_t i = 0; commands[i].name; i++) {
+	for (size_t i = 0; i < COMMANDS; i++) {
 		if (strcmp(name, commands[i].name) == 0)
 			return commands[i].call(argc - 1, argv + 1);
 	}

@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
+
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <linux/capability.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/timex.h>
+#include <unistd.h>
+
+#ifndef CAP_PERFMON
+#define CAP_PERFMON 38
+#endif
+
+static bool effective_capabilities(uint64_t *capabilities)
+{
+	FILE *file = fopen("/proc/self/status", "re");
+	unsigned long long bits;
+	char line[256];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file))
+		found = sscanf(line, "CapEff: %llx", &bits) == 1;
+	if (file)
+		fclose(file);
+	if (found)
+		*capabilities = bits;
+	return found;
+}
+
+void check_rights(struct checklist *c)
+{
+	static const struct {
+		uint64_t any;
+		const char *name, *loss;
+	} wanted[] = {
+		{ 1ULL << CAP_PERFMON | 1ULL << CAP_SYS_ADMIN, "CAP_PERFMON",
+		  "no trace: processes that end at once are not named" },
+		{ 1ULL << CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
+		  "executables and sockets of other users' processes are not seen" },
+		{ 1ULL << CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
+		  "the descriptors of other users' processes cannot be listed" },
+	};
+	uint64_t have;
+	bool less = false;
+
+	if (!effective_capabilities(&have)) {
+		checklist_say(c, VERDICT_NOT, "privileges", "/proc/self/status cannot be read: "
+			      "mount /proc");
+		return;
+	}
+	if (!(have & 1ULL << CAP_NET_ADMIN)) {
+		checklist_say(c, VERDICT_NOT, "privileges", "no CAP_NET_ADMIN: run as root");
+		return;
+	}
+	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
+		if (have & wanted[i].any)
+			continue;
+		checklist_say(c, VERDICT_LESS, "privileges", "no %s: %s", wanted[i].name,
+			      wanted[i].loss);
+		less = true;
+	}
+	if (!less)
+		checklist_say(c, VERDICT_WORKS, "privileges", "all that are needed");
+}
+
+void check_clock(struct checklist *c)
+{
+	struct timex now = { 0 };
+	int state = adjtimex(&now);
+
+	if (state < 0)
+		checklist_say(c, VERDICT_LESS, "clock", "cannot be asked: %s", strerror(errno));
+	else if (state == TIME_ERROR || now.status & STA_UNSYNC)
+		checklist_say(c, VERDICT_LESS, "clock", "not synchronised: times of records may be "
+			      "wrong; run chrony or systemd-timesyncd");
+	else
+		checklist_say(c, VERDICT_WORKS, "clock", "synchronised, within %ld ms",
+			      (now.maxerror + 999) / 1000);
+}
+
+/* Skips blanks; NULL if the next word is not `word`. */
+static const char *skip_word(const char *text, const char *word)
+{
+	size_t len = strlen(word);
+
+	text += strspn(text, " \t");
+	if (strncmp(text, word, len) != 0 || isalnum((unsigned char)text[len]))
+		return NULL;
+	return text + len;
+}
+
+static bool names_our_table(const char *path)
+{
+	FILE *file = fopen(path, "re");
+	char line[512];
+	bool found = false;
+
+	while (file && !found && fgets(line, sizeof(line), file)) {
+		const char *at = skip_word(line, "table");
+
+		at = at ? skip_word(at, "inet") : NULL;
+		found = at && skip_word(at, RULESET_TABLE);
+	}
+	if (file)
+		fclose(file);
+	return found;
+}
+
+/* An owned table makes nft refuse the whole of a saved ruleset that holds a copy of it. */
+void check_saved_rulesets(struct checklist *c, const struct options *options)
+{
+	static const char *const files[] = {
+		"/etc/nftables.conf", "/etc/sysconfig/nftables.conf", "/etc/nftables.nft",
+		"/etc/nftables/main.nft", "/etc/nftables.rules", "/var/lib/nftables/rules-save",
+	};
+	bool owned = options->ruleset == RULESET_MODE_OWNED, found = false;
+
+	if (options->ruleset != RULESET_MODE_AUTO && !owned)
+		return;
+	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
+		if (!names_our_table(files[i]))
+			continue;
+		found = true;
+		checklist_say(c, VERDICT_LESS, "saved ruleset", "%s holds table inet %s, and nft "
+			      "refuses that file while `run` owns the table: take it out there, or "
+			      "use --ruleset static", files[i], RULESET_TABLE);
+	}
+	if (!found)
+		checklist_say(c, VERDICT_WORKS, "saved ruleset", "none holds our table");
+}

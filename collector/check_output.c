@@ -1,0 +1,135 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "check.h"
+
+#include "log.h"
+#include "sink.h"
+#include "ulogd.h"
+
+#include <cjson/cJSON.h>
+#include <errno.h>
+#include <netinet/ip.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PATIENCE_MS 2000
+#define MESSAGE "test record of nfwho check, no connection"
+
+static void timestamp(char *text, size_t size)
+{
+	struct timespec now;
+	struct tm tm;
+	size_t len;
+
+	clock_gettime(CLOCK_REALTIME, &now);
+	gmtime_r(&now.tv_sec, &tm);
+	len = strftime(text, size, "%Y-%m-%dT%H:%M:%S", &tm);
+	snprintf(text + len, size - len, ".%06ldZ", now.tv_nsec / 1000);
+}
+
+/* One line with its newline, or NULL without memory. The caller frees it. */
+static char *test_record(bool flat)
+{
+	cJSON *root = cJSON_CreateObject(), *event;
+	char now[40], *text = NULL, *line = NULL;
+
+	timestamp(now, sizeof(now));
+	if (flat) {
+		cJSON_AddStringToObject(root, "timestamp", now);
+		cJSON_AddStringToObject(root, "oob.prefix", MESSAGE);
+	} else {
+		cJSON_AddStringToObject(root, "@timestamp", now);
+		cJSON_AddStringToObject(root, "message", MESSAGE);
+		event = cJSON_AddObjectToObject(root, "event");
+		cJSON_AddStringToObject(event, "kind", "event");
+		cJSON_AddStringToObject(event, "module", "nfwho");
+		cJSON_AddStringToObject(event, "dataset", "nfwho.test");
+		cJSON_AddStringToObject(event, "action", "test");
+	}
+	text = cJSON_PrintUnformatted(root);
+	if (text && asprintf(&line, "%s\n", text) < 0)
+		line = NULL;
+	free(text);
+	cJSON_Delete(root);
+	return line;
+}
+
+static void write_packet(struct sinks *s)
+{
+	struct iphdr ip = { .version = 4, .ihl = 5, .ttl = 1, .protocol = IPPROTO_TCP };
+	struct ulogd_packet packet = {
+		.payload = &ip,
+		.payload_len = sizeof(ip),
+		.prefix = "nfwho check: test",
+		.time_s = (uint32_t)time(NULL),
+	};
+	char frame[ULOGD_FRAME_MAX];
+	int len = ulogd_frame(&packet, frame, sizeof(frame));
+
+	if (len > 0)
+		sinks_write(s, FORMAT_PACKET, frame, (size_t)len);
+}
+
+static void write_test(struct sinks *s, const struct output *output)
+{
+	enum output_format format = output->format == FORMAT_DEFAULT ? FORMAT_ECS : output->format;
+	char *line;
+
+	if (format == FORMAT_PACKET) {
+		write_packet(s);
+		return;
+	}
+	if (format == FORMAT_TEXT) {
+		sinks_write(s, format, MESSAGE "\n", sizeof(MESSAGE));
+		return;
+	}
+	line = test_record(format == FORMAT_ULOGD);
+	if (line)
+		sinks_write(s, format, line, strlen(line));
+	free(line);
+}
+
+static void check_output(struct checklist *c, const struct output *output)
+{
+	struct record_sink report = { 0 };
+	struct sinks *s = NULL;
+	char error[512];
+	int err;
+
+	if (output->kind == OUTPUT_STDOUT) {
+		checklist_say(c, VERDICT_WORKS, "output", "stdout: these very lines");
+		return;
+	}
+	err = sinks_open(&s, output, 1, error, sizeof(error));
+	if (err == -EWOULDBLOCK) {
+		checklist_say(c, VERDICT_WORKS, "output", "%s: a running nfwho is writing it; no "
+			      "test record sent", output->target);
+		return;
+	}
+	if (err < 0) {
+		checklist_say(c, VERDICT_NOT, "output", "%s", error);
+		return;
+	}
+	write_test(s, output);
+	sinks_drain(s, PATIENCE_MS);
+	sinks_report(s, &report, 1);
+	if (report.written)
+		checklist_say(c, VERDICT_WORKS, "output", "%s took a test record of %llu bytes",
+			      output->target, (unsigned long long)report.bytes);
+	else
+		checklist_say(c, VERDICT_LESS, "output", "%s did not take a test record within %d s: "
+			      "%s", output->target, PATIENCE_MS / 1000,
+			      output->path ? "is its reader running?" : "is it there?");
+	sinks_close(s);
+}
+
+void check_outputs(struct checklist *c, const struct options *options)
+{
+	/* What the outputs say of themselves comes out here in lines of our own. */
+	log_set_level(LEVEL_ERROR);
+	for (unsigned int i = 0; i < options->output_count; i++)
+		check_output(c, &options->outputs[i]);
+	log_set_level((enum log_level)options->log_level);
+}
