@@ -54,9 +54,16 @@ static bool is_quote(char c)
 	return c == '"' || c == '\'';
 }
 
-/* Where the name before w[at] begins; quotes and backslashes around it are passed over. */
+/* Where the name before w[at] begins; quotes and backslashes around it are passed over, white space
+ * too if it follows a quote (JSON). */
 static size_t name_start(const char *w, size_t at, size_t *name_end)
 {
+	size_t quote = at;
+
+	while (quote && isspace((unsigned char)w[quote - 1]))
+		quote--;
+	if (quote && w[quote - 1] == '"')
+		at = quote;
 	while (at && (is_quote(w[at - 1]) || w[at - 1] == '\\'))
 		at--;
 	*name_end = at;
@@ -73,7 +80,8 @@ static size_t value_end(const char *w, size_t at, size_t len)
 	for (; at < len; at++) {
 		if (!strchr(",&;", w[at]))
 			continue;
-		for (k = at + 1; k < len && (is_name(w[k]) || is_quote(w[k])); k++)
+		for (k = at + 1; k < len && (is_name(w[k]) || is_quote(w[k]) ||
+					isspace((unsigned char)w[k])); k++)
 			;
 		if (k > at + 1 && k < len && (w[k] == '=' || w[k] == ':'))
 			break;
@@ -317,7 +325,7 @@ static void argument(struct scan *s, const char *w, size_t len, unsigned int dep
 		word(s, w, len);
 		return;
 	}
-	if (begins_with_pair(w, len)) {
+	if (begins_with_pair(w, len) || w[0] == '{' || w[0] == '[') {
 		values(s, w, len);
 		return;
 	}
