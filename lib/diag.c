@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "diag.h"
+#include "attr.h"
 #include "nl.h"
 
 #include <errno.h>
@@ -33,23 +34,26 @@ struct dump {
 	void *data;
 };
 
-static int cgroup_id_attribute(const struct nlattr *attr, void *data)
+/* INET_DIAG_CGROUP_ID: 5.8. In host order, as all of sock_diag, and not aligned to 8 bytes. */
+static int read_cgroup_id(const void *attributes, size_t len, uint64_t *cgroup_id)
 {
-	uint64_t *cgroup_id = data;
+	const struct nlattr *tb[INET_DIAG_CGROUP_ID + 1];
+	const struct nlattr *attr;
 
-	/* INET_DIAG_CGROUP_ID, 5.8. Not aligned to 8 bytes. */
-	if (mnl_attr_get_type(attr) != INET_DIAG_CGROUP_ID)
-		return MNL_CB_OK;
+	if (attr_table(tb, INET_DIAG_CGROUP_ID, attributes, len) < 0)
+		return -EBADMSG;
+	attr = tb[INET_DIAG_CGROUP_ID];
+	if (!attr)
+		return 0;
 	if (mnl_attr_get_payload_len(attr) != sizeof(*cgroup_id))
-		return MNL_CB_ERROR;
+		return -EBADMSG;
 	memcpy(cgroup_id, mnl_attr_get_payload(attr), sizeof(*cgroup_id));
-	return MNL_CB_OK;
+	return 0;
 }
 
 int diag_decode(const void *payload, size_t len, uint8_t protocol, struct tuple *tuple,
 		struct sock *sock)
 {
-	const char *attributes = (const char *)payload + NLMSG_ALIGN(sizeof(struct inet_diag_msg));
 	struct inet_diag_msg msg;
 
 	memset(tuple, 0, sizeof(*tuple));
@@ -69,11 +73,8 @@ int diag_decode(const void *payload, size_t len, uint8_t protocol, struct tuple 
 	sock->uid = msg.idiag_uid;
 	sock->ifindex = msg.id.idiag_if;
 	sock->state = msg.idiag_state;
-	if (len > sizeof(msg) &&
-	    mnl_attr_parse_payload(attributes, len - sizeof(msg), cgroup_id_attribute,
-				   &sock->cgroup_id) < 0)
-		return -EBADMSG;
-	return 0;
+	return read_cgroup_id((const char *)payload + sizeof(msg), len - sizeof(msg),
+			      &sock->cgroup_id);
 }
 
 static void request_init(struct diag_request *r, uint8_t family, uint8_t protocol, uint16_t flags)

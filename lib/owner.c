@@ -6,8 +6,8 @@
  * Why a name is never another's. The tuple of the socket found is compared as a whole. The inode
  * number cannot come again while we look: the kernel hands them out in order and wraps after four
  * thousand million. A holder is what /proc/PID/fd says now, its pid and start time are read
- * through the same descriptor. Afterwards every tuple is asked for once more: if it is another
- * socket's by then, the first may have been another's too, and nobody is named. What is left is a
+ * through the same descriptor. Afterwards sock_diag is asked for every tuple once more: if it is
+ * another socket's by then, the first may have been another's too, and nobody is named. What is left is a
  * tuple that changed hands before the first look, between two programs of one user: that takes an
  * explicit bind() to the same port within the milliseconds since the packet left.
  */
@@ -138,6 +138,8 @@ static int find_holders(struct owner *o, unsigned int n)
 	int err;
 
 	holder_find(o->holders, o->holder, n, HOLDER_LIKELY);
+	if (!o->diag && all_found(o, n))
+		return 0;
 	err = confirm(o, n);
 	if (err || all_found(o, n))
 		return err;

@@ -70,8 +70,9 @@ void owner_free(struct owner *o);
 /* Answers all of `queries` together (256 at a time): one exact socket lookup each, then at most one
  * walk of /proc/PID/fd for all inodes, likeliest processes first, bounded to a fifth of the time
  * that passes. Never guesses: a process is named only if it holds the inode now, and the tuple is
- * not another socket's after it was found. Where NFLOG's uid and the socket's differ, the tuple
- * has been used again and the uid alone is the answer. Returns 0 or -errno (no witness answers). */
+ * not another socket's after it was found (asked by sock_diag; reading /proc/net again is too dear).
+ * Where NFLOG's uid and the socket's differ, the tuple has been used again and the uid alone is the
+ * answer. Returns 0 or -errno (no witness answers). */
 int owner_lookup(struct owner *o, struct owner_query *queries, unsigned int count);
 
 /* The socket alone, no process: microseconds. Fills socket_found ... socket_state. Returns 0, or
