@@ -113,8 +113,8 @@ uint64_t perf_passed(const struct perf *p);
 
 /* Whether perf reports what happens while `cpu` is idle, as a connection's answer may be received by
  * an interrupt then. Some kernels say nothing of the idle task of some CPUs, without a LOST record
- * and without counting it (6.18 here, CPU 1; 6.1 and 6.12 report all). Naps about 20 ms on that
- * CPU. Returns 0: it does, a value below, or -errno. */
+ * and without counting it (6.18 here, CPU 1; 6.1 and 6.12 report all). Naps on that CPU, at
+ * most some 100 ms. Returns 0: it does, a value below, or -errno. */
 enum { PERF_IDLE_SILENT = 1, PERF_IDLE_UNKNOWN /* it was never idle */ };
 int perf_probe_idle(uint32_t cpu);
 

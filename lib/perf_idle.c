@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define NAPS 20
 #define NAP_NS 1000000
-#define ENTRIES_NEEDED 5
+#define NAPS_MAX 100
+#define ENTRIES_NEEDED 10
 
 static int switch_id(uint32_t *id)
 {
@@ -56,13 +56,26 @@ static int switch_open(uint32_t id, uint32_t cpu, const char *filter)
 	return fd;
 }
 
-/* Sleeps on that CPU, so that its idle task has something to be entered and left for. */
-static int nap_on(uint32_t cpu)
+/* Sleeps on this CPU until its idle task was entered often enough, or back from it was seen. */
+static int nap(int in, int out, uint64_t *entered, uint64_t *left)
 {
 	const struct timespec nap = { .tv_nsec = NAP_NS };
-	cpu_set_t before, *one;
+
+	*entered = *left = 0;
+	for (int i = 0; i < NAPS_MAX && *entered < ENTRIES_NEEDED && !*left; i++) {
+		nanosleep(&nap, NULL);
+		if (read(in, entered, sizeof(*entered)) != sizeof(*entered) ||
+		    read(out, left, sizeof(*left)) != sizeof(*left))
+			return -EIO;
+	}
+	return 0;
+}
+
+static int nap_on(uint32_t cpu, int in, int out, uint64_t *entered, uint64_t *left)
+{
 	size_t size = CPU_ALLOC_SIZE(cpu + 1);
-	int error = 0;
+	cpu_set_t before, *one;
+	int error;
 
 	if (sched_getaffinity(0, sizeof(before), &before) < 0)
 		return -errno;
@@ -73,8 +86,8 @@ static int nap_on(uint32_t cpu)
 	CPU_SET_S(cpu, size, one);
 	if (sched_setaffinity(0, size, one) < 0)
 		error = -errno;
-	for (int i = 0; i < NAPS && !error; i++)
-		nanosleep(&nap, NULL);
+	else
+		error = nap(in, out, entered, left);
 	CPU_FREE(one);
 	sched_setaffinity(0, sizeof(before), &before);
 	return error;
@@ -92,10 +105,7 @@ int perf_probe_idle(uint32_t cpu)
 	/* The switch to the idle task is reported by the task before it, the one back by itself. */
 	in = switch_open(id, cpu, "next_pid == 0");
 	out = in < 0 ? in : switch_open(id, cpu, "prev_pid == 0");
-	error = out < 0 ? out : nap_on(cpu);
-	if (!error && (read(in, &entered, sizeof(entered)) != sizeof(entered) ||
-		       read(out, &left, sizeof(left)) != sizeof(left)))
-		error = -EIO;
+	error = out < 0 ? out : nap_on(cpu, in, out, &entered, &left);
 	if (out >= 0)
 		close(out);
 	if (in >= 0)

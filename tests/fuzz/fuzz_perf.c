@@ -91,7 +91,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	if (size < 4)
 		return 0;
-	merge = (struct merge){ .layout = real };
+	merge.layout = real;
+	merge.last_ns = 0;
+	merge.stats = (struct perf_stats){ 0 };
 	for (int i = 0; i < 2; i++) {
 		for (uint64_t source = 0; source < SAMPLE_SOURCES; source++)
 			watch[i].id[source] = source + 1;
@@ -107,6 +109,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	for (int i = 0; i < 2; i++)
 		assert(watch[i].ring.at == watch[i].ring.end &&
 		       memory[i].control.data_tail == memory[i].control.data_head);
-	merge_fini(&merge);
+	merge.count = 0;
 	return 0;
 }

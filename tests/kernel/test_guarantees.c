@@ -257,6 +257,76 @@ static void a_route_lookup_with_the_true_port_follows_in_the_same_thread(void **
 	assert_int_equal(e->route.tuple.protocol, IPPROTO_TCP);
 }
 
+/* The lookup with that port came before: the port was no secret then. So where the port at the
+ * connect is neither 0 nor corrected by a lookup, it is true. */
+static void a_bound_port_is_true_at_the_connect_and_no_lookup_follows(void **state)
+{
+	struct recorder *r = *state;
+	uint16_t port = port_of_our_own();
+	int fd = recorder_socket(AF_INET, SOCK_NONBLOCK);
+	struct sockaddr_in own = { .sin_family = AF_INET, .sin_port = htons(5000) };
+	const struct perf_event *e, *route = NULL;
+
+	assert_int_equal(bind(fd, (void *)&own, sizeof(own)), 0);
+	assert_int_equal(recorder_connect_to(fd, VOID4, port), -EINPROGRESS);
+	recorder_read(r);
+	close(fd);
+	e = recorder_connect(r, 0, port);
+	assert_non_null(e);
+	assert_int_equal(ntohs(e->socket.tuple.sport), 5000);
+	assert_null(recorder_find(r, e, PERF_ROUTE, thread_id()));
+	while ((route = recorder_find(r, route, PERF_ROUTE, thread_id())))
+		if (tuple_equal(&route->route.tuple, &e->socket.tuple))
+			break;
+	assert_non_null(route);
+}
+
+static void a_stale_port_is_corrected_by_the_lookup_that_follows(void **state)
+{
+	struct recorder *r = *state;
+	uint16_t first = port_of_our_own(), second = port_of_our_own();
+	int fd = recorder_socket(AF_INET, 0);
+	const struct perf_event *e, *route, *ended;
+
+	assert_int_equal(recorder_connect_to(fd, "127.0.0.1", first), -ECONNREFUSED);
+	assert_int_equal(recorder_connect_to(fd, "127.0.0.1", second), -ECONNREFUSED);
+	recorder_read(r);
+	close(fd);
+	e = recorder_connect(r, 0, second);
+	assert_non_null(e);
+	ended = recorder_next(r, e);
+	assert_non_null(ended);
+	if (ended->socket.tuple.sport == e->socket.tuple.sport)
+		skip();		/* the same port was chosen again */
+	route = recorder_find(r, e, PERF_ROUTE, thread_id());
+	assert_non_null(route);
+	assert_true(tuple_equal(&route->route.tuple, &ended->socket.tuple));
+}
+
+static void the_lookup_is_reported_through_policy_rules_and_from_a_bound_device(void **state)
+{
+	struct recorder *r = *state;
+	uint16_t port = port_of_our_own(), own;
+	int fd = recorder_socket(AF_INET, SOCK_NONBLOCK);
+	const struct perf_event *e;
+
+	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, "void", 4), 0);
+	if (system("ip rule add to " VOID4 " lookup 100 pref 50 && "
+		   "ip route add 198.51.100.0/24 dev void table 100") != 0)
+		skip();
+	recorder_forget(r);
+	assert_int_equal(recorder_connect_to(fd, VOID4, port), -EINPROGRESS);
+	own = recorder_port(fd);
+	recorder_read(r);
+	close(fd);
+	assert_int_equal(system("ip rule del pref 50"), 0);
+	e = recorder_connect(r, 0, port);
+	assert_non_null(e);
+	e = recorder_find(r, e, PERF_ROUTE, thread_id());
+	assert_non_null(e);
+	assert_int_equal(ntohs(e->route.tuple.sport), own);
+}
+
 static void a_refusal_is_followed_by_its_errno(void **state)
 {
 	static const char *const addresses[] = { "127.0.0.1", "::1" };
@@ -499,6 +569,9 @@ int main(void)
 		TEST(at_the_connect_the_source_port_is_not_yet_true),
 		TEST(the_next_transition_carries_the_true_port),
 		TEST(a_route_lookup_with_the_true_port_follows_in_the_same_thread),
+		TEST(a_bound_port_is_true_at_the_connect_and_no_lookup_follows),
+		TEST(a_stale_port_is_corrected_by_the_lookup_that_follows),
+		TEST(the_lookup_is_reported_through_policy_rules_and_from_a_bound_device),
 		TEST(a_refusal_is_followed_by_its_errno),
 		TEST(all_transitions_of_one_socket_have_the_same_address),
 		TEST(multipath_tcp_is_reported_by_its_subflow_only),

@@ -7,6 +7,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/capability.h>
+#include <linux/filter.h>
+#include <linux/seccomp.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -14,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
@@ -239,6 +242,45 @@ static void tracefs_is_read_without_leaving_a_mount(void **state)
 	close(fd);
 }
 
+/* Kernels before 5.2: fsopen is not there. */
+static void fsopen_take_away(void)
+{
+	struct sock_filter code[] = {
+		BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+		BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsopen, 0, 1),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ERRNO | ENOSYS),
+		BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
+	};
+	struct sock_fprog program = { sizeof(code) / sizeof(code[0]), code };
+
+	if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) < 0 ||
+	    prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) < 0)
+		_exit(100);
+}
+
+static void tracefs_is_read_where_there_is_no_fsopen(void **state)
+{
+	unsigned int before = mounts();
+	int status;
+	pid_t child = fork();
+
+	(void)state;
+	if (child == 0) {
+		char format[TRACEFS_FORMAT_MAX];
+		int fd, len;
+
+		fsopen_take_away();
+		fd = tracefs_open();
+		if (fd < 0 || mounts() != before)
+			_exit(1);
+		len = tracefs_read_format(fd, "sched/sched_process_exec", format, sizeof(format));
+		_exit(len > 0 ? 0 : 2);
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	assert_int_equal(mounts(), before);
+}
+
 static void capabilities_keep(uint64_t mask)
 {
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
@@ -353,6 +395,7 @@ int main(void)
 		TEST(an_exec_is_handed_on_once),
 		cmocka_unit_test(half_a_ring_wakes),
 		cmocka_unit_test(tracefs_is_read_without_leaving_a_mount),
+		cmocka_unit_test(tracefs_is_read_where_there_is_no_fsopen),
 		cmocka_unit_test(with_ids_known_perfmon_is_enough),
 		cmocka_unit_test(without_perfmon_it_is_refused),
 		cmocka_unit_test(a_ring_over_the_limit_needs_ipc_lock),
