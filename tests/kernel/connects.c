@@ -17,6 +17,7 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <netinet/tcp.h>
+#include <time.h>
 #include <unistd.h>
 
 #define ROWS_MAX 16
@@ -222,14 +223,18 @@ static int process_with_pid(pid_t wanted)
 	return child_status(pid);
 }
 
-/* A pid that was free a moment ago; taken by somebody else meanwhile, clone3 says EEXIST. */
+/* A pid that was free a moment ago; taken by somebody else meanwhile, clone3 says EEXIST. Start
+ * times are counted in hundredths of a second: the second process begins in another one. */
 static int reused_pid(void)
 {
 	pid_t pid = fork();
 
 	if (pid == 0)
 		_exit(connect_noted(tcp_socket(0), &served));
-	return child_status(pid) || process_with_pid(pid);
+	if (child_status(pid))
+		return 1;
+	sleep_until_ns(clock_ns(CLOCK_MONOTONIC) + 30000000);
+	return process_with_pid(pid);
 }
 
 static int v4_mapped(void)

@@ -48,7 +48,7 @@ check()
 		ok "$title"
 	else
 		not_ok "$title"
-		printf '%s\n' "$output" | head -n 40 | sed 's/^/# /'
+		printf '%s\n' "$output" | cut -c 1-400 | head -n 60 | sed 's/^/# /'
 		return 1
 	fi
 }
