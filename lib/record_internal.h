@@ -16,6 +16,8 @@
 #define RECORD_CONNECTION_MAX 3600
 /* Most that labels, tags and the host may take: leaves a process more than 2,400. */
 #define RECORD_COMMON_MAX 2000
+/* Room to print a process before it is cut. */
+#define RECORD_FRAGMENT_MAX 32768
 /* A command line is read up to this, then made to fit. */
 #define RECORD_LINE_MAX 16384
 
@@ -27,7 +29,7 @@ struct record {
 	size_t process_max;		/* bytes for one process's fragments */
 	size_t common_len;
 	char common[RECORD_COMMON_MAX];	/* members that every record repeats */
-	char fragment[2][RECORD_MAX];	/* printed here, then kept by the process */
+	char fragment[2][RECORD_FRAGMENT_MAX];	/* printed here, then kept by the process */
 	char line[RECORD_LINE_MAX];
 };
 

@@ -271,11 +271,11 @@ static cJSON *nfwho_object(struct record *r, const struct process *p, const stru
 
 /* Members without the outer braces and with the last object left open: {"a":{...}} becomes
  * "a":{... . Returns the length, 0 if it does not fit. */
-static size_t print_open(cJSON *root, char buf[static RECORD_MAX])
+static size_t print_open(cJSON *root, char buf[static RECORD_FRAGMENT_MAX])
 {
 	size_t len = 0;
 
-	if (cJSON_PrintPreallocated(root, buf, RECORD_MAX, false)) {
+	if (cJSON_PrintPreallocated(root, buf, RECORD_FRAGMENT_MAX, false)) {
 		len = strlen(buf) - 3;
 		memmove(buf, buf + 1, len);
 	}
@@ -283,25 +283,26 @@ static size_t print_open(cJSON *root, char buf[static RECORD_MAX])
 	return len;
 }
 
+/* No piece alone may take more than all have. */
 static void print(struct record *r, const struct process *p, struct pieces *pieces,
 		  size_t len[static 2])
 {
-	size_t total, printed, over;
+	size_t total, printed, over, floor;
 
+	for (size_t i = 0; i < PIECES; i++)
+		pieces->cut |= json_fit(pieces->text[i], r->process_max);
 	for (size_t i = 0;; i++) {
 		len[0] = print_open(process_object(r, p, pieces), r->fragment[0]);
 		len[1] = print_open(nfwho_object(r, p, pieces), r->fragment[1]);
 		total = len[0] + len[1];
-		if ((len[0] && len[1] && total <= r->process_max) ||
-		    i == sizeof(cuts) / sizeof(cuts[0]))
+		if (total <= r->process_max || i == sizeof(cuts) / sizeof(cuts[0]))
 			return;
-		if (!len[0] || !len[1])
-			total = RECORD_MAX * 2;
 		pieces->cut = true;
 		over = total + strlen(",\"truncated\":true") - r->process_max;
 		printed = json_printed(pieces->text[cuts[i].piece]);
+		floor = cuts[i].floor;
 		json_fit(pieces->text[cuts[i].piece],
-			 printed > over + cuts[i].floor ? printed - over : cuts[i].floor);
+			 printed > over + floor ? printed - over : floor);
 	}
 }
 
