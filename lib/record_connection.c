@@ -20,8 +20,10 @@
 #define INTERFACE_BYTES 15
 #define THREAD_BYTES 15
 #define PROGRAM_BYTES 64
-#define CGROUP_BYTES 512
-#define CONTAINER_BYTES 128
+
+/* When printed: the whole of a place must find room in a record without a process. */
+#define CGROUP_PRINTED_MAX 1024
+#define NAME_PRINTED_MAX 255
 
 /* A connection's values that several members repeat, made once. */
 struct view {
@@ -271,15 +273,14 @@ static void add_process(struct json *j, const struct view *v, const struct recor
 	json_close(j);
 }
 
-/* The process is gone; where it ran is known. */
-static void add_place(struct json *j, const struct view *v, const struct cgroup_place *place)
+static void add_fitted(struct json *j, const char *key, const char *bytes, size_t max)
 {
-	const char *path = v->context->cgroup_path;
+	char text[CGROUP_PRINTED_MAX + 1];
 
-	if (place->unit[0])
-		json_text(j, "unit", place->unit, strlen(place->unit));
-	if (path && path[0])
-		add_limited(j, "cgroup", path, CGROUP_BYTES);
+	utf8_clean(text, sizeof(text), bytes, strnlen(bytes, sizeof(text)), NULL);
+	json_fit(text, max);
+	if (text[0])
+		json_text(j, key, text, strlen(text));
 }
 
 static void add_container(struct json *j, const struct cgroup_place *place)
@@ -287,13 +288,13 @@ static void add_container(struct json *j, const struct cgroup_place *place)
 	if (!place->container_id[0])
 		return;
 	json_open(j, "container");
-	add_limited(j, "id", place->container_id, CONTAINER_BYTES);
+	add_fitted(j, "id", place->container_id, NAME_PRINTED_MAX);
 	if (place->container_runtime)
 		json_word(j, "runtime", place->container_runtime);
 	json_close(j);
 }
 
-/* The nfwho object is left open. */
+/* The process is gone; where it ran is known. The nfwho object is left open. */
 static void begin_nfwho(struct json *j, const struct view *v, const struct record_process *f)
 {
 	const char *path = v->flow->owner == OWNER_CGROUP ? v->context->cgroup_path : NULL;
@@ -307,8 +308,9 @@ static void begin_nfwho(struct json *j, const struct view *v, const struct recor
 		cgroup_describe(path, strlen(path), &place);
 	add_container(j, &place);
 	json_open(j, "nfwho");
+	add_fitted(j, "unit", place.unit, NAME_PRINTED_MAX);
 	if (path)
-		add_place(j, v, &place);
+		add_fitted(j, "cgroup", path, CGROUP_PRINTED_MAX);
 }
 
 static void add_nfwho(struct record *r, struct json *j, const struct view *v,

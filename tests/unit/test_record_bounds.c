@@ -83,8 +83,9 @@ static void expect_connection(struct world *w, const char *line, int len)
 	size_t process = p->fragment[0] ? p->fragment_len[0] + p->fragment_len[1] : 0;
 
 	expect_line(w, line, len);
-	assert_true(process <= w->record->process_max);
-	assert_true(len - process <= RECORD_CONNECTION_MAX + w->record->common_len);
+	assert_in_range(process, 0, w->record->process_max);
+	if (process)
+		assert_in_range(len - process, 1, RECORD_CONNECTION_MAX + w->record->common_len);
 }
 
 static void print_all(struct world *w)

@@ -1,0 +1,139 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "example.h"
+#include "fuzz.h"
+#include "utf8.h"
+
+#include <assert.h>
+#include <cjson/cJSON.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* Takes from the input what it gives; zeroes after that. */
+struct input {
+	const uint8_t *data;
+	size_t size;
+};
+
+static void take(struct input *in, void *to, size_t len)
+{
+	size_t n = len < in->size ? len : in->size;
+
+	memset(to, 0, len);
+	memcpy(to, in->data, n);
+	in->data += n;
+	in->size -= n;
+}
+
+static uint32_t take_number(struct input *in)
+{
+	uint32_t n;
+
+	take(in, &n, sizeof(n));
+	return n;
+}
+
+/* At most 255 bytes, or 16 times as many; no NUL within. */
+static char *take_string(struct input *in, char buf[static 4096])
+{
+	uint8_t head[2], unit[255];
+	size_t len = 0;
+
+	take(in, head, sizeof(head));
+	take(in, unit, head[0]);
+	for (unsigned int i = 0; i <= head[1] % 16; i++, len += head[0])
+		memcpy(buf + len, unit, head[0]);
+	buf[len] = '\0';
+	return buf;
+}
+
+static void check_json(const char *line, int len)
+{
+	cJSON *root;
+	size_t step;
+	bool valid;
+
+	assert(len > 0 && len <= RECORD_MAX && line[len - 1] == '\n');
+	assert(strchr(line, '\n') == line + len - 1 && strlen(line) == (size_t)len);
+	for (size_t i = 0; i < (size_t)len; i += step) {
+		step = utf8_next(line + i, len - i, &valid);
+		assert(valid);
+	}
+	root = cJSON_Parse(line);
+	assert(cJSON_IsObject(root));
+	cJSON_Delete(root);
+}
+
+static void check_text(const char *line, int len)
+{
+	assert(len > 0 && line[len - 1] == '\n');
+	for (int i = 0; i < len - 1; i++)
+		assert((unsigned char)line[i] >= 0x20 && line[i] != 0x7f);
+}
+
+static void take_process(struct input *in, struct process *p, char strings[static 6][4096])
+{
+	p->known = take_number(in);
+	p->pid = take_number(in);
+	p->tty = take_number(in);
+	take(in, p->comm, sizeof(p->comm) - 1);
+	p->command_line_len = take_number(in) % 4096;
+	take(in, strings[0], p->command_line_len);
+	p->command_line = strings[0];
+	p->executable = take_string(in, strings[1]);
+	p->executed = take_string(in, strings[2]);
+	p->directory = take_string(in, strings[3]);
+	p->cgroup = take_string(in, strings[4]);
+	p->unit = p->container_id = take_string(in, strings[5]);
+}
+
+static void take_flow(struct input *in, struct flow *flow)
+{
+	flow->seen = take_number(in);
+	flow->owner = take_number(in) % (OWNER_TRACE + 1);
+	flow->reason = take_number(in) % (REASON_ABORTED + 1);
+	flow->mark = take_number(in);
+	flow->tuple.family = take_number(in) & 1 ? AF_INET6 : AF_INET;
+	flow->tuple.protocol = take_number(in);
+	take(in, &flow->tuple.src, sizeof(flow->tuple.src));
+	take(in, &flow->tuple.dst, sizeof(flow->tuple.dst));
+	take(in, &flow->start_ns, sizeof(flow->start_ns));
+	take(in, &flow->end_ns, sizeof(flow->end_ns));
+	take(in, &flow->start_real_ns, sizeof(flow->start_real_ns));
+	take(in, flow->bytes, sizeof(flow->bytes));
+}
+
+static void print(struct record *r, struct example *e)
+{
+	char line[RECORD_MAX + 1];
+
+	for (enum record_action a = RECORD_CONNECTION_ATTEMPTED; a <= RECORD_CONNECTION_OPEN; a++) {
+		check_json(line, record_connection(r, a, &e->flow, &e->context, line,
+						   sizeof(line)));
+		check_json(line, record_ulogd(r, a, &e->flow, &e->context, line, sizeof(line)));
+		check_text(line, record_text(r, a, &e->flow, &e->context, false, line,
+					     sizeof(line)));
+	}
+	check_json(line, record_suppressed(r, &e->suppressed, e->context.now_real_ns, line,
+					   sizeof(line)));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static char strings[2][6][4096], prefix[4096], cgroup[4096];
+	struct input in = { data, size };
+	struct record *r;
+	struct example e;
+
+	example_init(&e);
+	e.config.command_line = take_number(&in) % (RECORD_COMMAND_NONE + 1);
+	take_flow(&in, &e.flow);
+	take_process(&in, &e.process, strings[0]);
+	take_process(&in, &e.parent, strings[1]);
+	e.context.prefix = e.context.thread_name = take_string(&in, prefix);
+	e.context.cgroup_path = take_string(&in, cgroup);
+	assert(record_new(&r, &e.config) == 0);
+	print(r, &e);
+	record_free(r);
+	example_fini(&e);
+	return 0;
+}
