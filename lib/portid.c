@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "portid.h"
 #include "procfd.h"
+#include "procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -64,7 +65,7 @@ static bool look_at(int fd, uint64_t inode, void *data)
 static bool holds(int proc_fd, uint32_t pid, uint64_t inode)
 {
 	struct search search = { .inode = inode };
-	int pid_fd = procfd_open(proc_fd, pid);
+	int pid_fd = procfs_open(proc_fd, pid);
 
 	if (pid_fd < 0)
 		return false;

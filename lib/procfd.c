@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "procfd.h"
+#include "procfs.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -16,32 +17,12 @@
 /* As many entries as one getdents64 hands out: 24 bytes each. */
 #define PROCFD_BUFFER_BYTES 16384
 
-/* Threads looked at in a process whose main thread has ended. */
-#define PROCFD_THREADS_MAX 16
-
 struct scan {
 	procfd_handler *handler;
 	void *data;
 	unsigned int max, seen;
 	bool stopped;
 };
-
-static int open_directory(int at, const char *name)
-{
-	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	return fd < 0 ? -errno : fd;
-}
-
-int procfd_open(int proc_fd, uint32_t pid)
-{
-	char name[12];
-	int fd;
-
-	snprintf(name, sizeof(name), "%" PRIu32, pid);
-	fd = openat(proc_fd, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
 
 bool procfd_socket_inode(const char *target, size_t len, uint64_t *inode)
 {
@@ -82,33 +63,17 @@ int procfd_socket(int pid_fd, int fd, uint64_t *inode)
 	return ret == -ENOENT ? 0 : ret;
 }
 
-/* Reads a whole small file. Returns its length, NUL added, or -errno. */
-static ssize_t read_file(int at, const char *name, char *buf, size_t size)
-{
-	int fd = openat(at, name, O_RDONLY | O_CLOEXEC);
-	ssize_t n;
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, buf, size - 1);
-	if (n < 0)
-		n = -errno;
-	else
-		buf[n] = '\0';
-	close(fd);
-	return n;
-}
-
 /* The process a thread belongs to. "Tgid:" comes after the name, whose newlines the kernel
  * escapes, so that no name can forge the line. */
 static int read_tgid(int pid_fd, uint32_t *tgid)
 {
 	char buf[512];
-	ssize_t n = read_file(pid_fd, "status", buf, sizeof(buf));
+	ssize_t n = procfs_read(pid_fd, "status", buf, sizeof(buf) - 1);
 	const char *line;
 
 	if (n < 0)
 		return n;
+	buf[n] = '\0';
 	line = strstr(buf, "\nTgid:\t");
 	if (!line)
 		return -EBADMSG;
@@ -118,24 +83,13 @@ static int read_tgid(int pid_fd, uint32_t *tgid)
 
 int procfd_identify(int pid_fd, struct procfd_identity *who)
 {
-	char buf[512];
-	ssize_t n = read_file(pid_fd, "stat", buf, sizeof(buf));
-	char *at, *end;
+	struct procfs_stat stat;
+	int err = procfs_read_stat(pid_fd, &stat);
 
-	memset(who, 0, sizeof(*who));
-	if (n < 0)
-		return n;
-	at = strrchr(buf, ')');		/* the name may hold any byte, a ')' too */
-	if (!at || strlen(at) < 4)
-		return -EBADMSG;
-	who->ppid = strtoul(at + 4, &end, 10);
-	/* ppid is field 4, the start time field 22 (proc_pid_stat(5)). */
-	for (int field = 4; field < 22; field++) {
-		at = end;
-		who->start_ticks = strtoull(at, &end, 10);
-		if (end == at)
-			return -EBADMSG;
-	}
+	if (err)
+		return err;
+	who->ppid = stat.ppid;
+	who->start_ticks = stat.start_ticks;
 	return read_tgid(pid_fd, &who->pid);
 }
 
@@ -147,9 +101,10 @@ int procfd_children(int pid_fd, uint32_t pid, uint32_t *pids, unsigned int max)
 	ssize_t n;
 
 	snprintf(name, sizeof(name), "task/%" PRIu32 "/children", pid);
-	n = read_file(pid_fd, name, buf, sizeof(buf));
+	n = procfs_read(pid_fd, name, buf, sizeof(buf) - 1);
 	if (n < 0)
 		return n;
+	buf[n] = '\0';
 	for (;; at = end) {
 		uint32_t child = strtoul(at, &end, 10);
 
@@ -188,11 +143,11 @@ static int scan_entries(int fd_dir, const char *buf, long len, struct scan *scan
 static int scan_directory(int at, const char *name, struct scan *scan)
 {
 	_Alignas(struct dirent64) char buf[PROCFD_BUFFER_BYTES];
-	int fd = open_directory(at, name), err = 0;
+	int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC), err = 0;
 	long n;
 
 	if (fd < 0)
-		return fd;
+		return -errno;
 	while (!err && !scan->stopped) {
 		n = syscall(SYS_getdents64, fd, buf, sizeof(buf));
 		if (n < 0)
@@ -205,27 +160,20 @@ static int scan_directory(int at, const char *name, struct scan *scan)
 	return err;
 }
 
-/* The main thread has ended: the first thread that still has descriptors stands for all. */
-static int scan_threads(int pid_fd, struct scan *scan)
+/* The main thread has ended: another one's descriptors are everyone's. */
+static int scan_other_thread(int pid_fd, struct scan *scan)
 {
-	_Alignas(struct dirent64) char buf[1024];
-	int task = open_directory(pid_fd, "task"), threads = 0;
-	const struct dirent64 *entry;
-	char path[272];
-	long n;
+	struct procfs_stat stat;
+	int err = procfs_read_stat(pid_fd, &stat), thread;
 
-	if (task < 0)
-		return task;
-	n = syscall(SYS_getdents64, task, buf, sizeof(buf));
-	for (long at = 0; at < n && scan->seen == 0; at += entry->d_reclen) {
-		entry = (const struct dirent64 *)(buf + at);
-		if (entry->d_name[0] == '.' || threads++ == PROCFD_THREADS_MAX)
-			continue;
-		snprintf(path, sizeof(path), "%s/fd", entry->d_name);
-		scan_directory(task, path, scan);
-	}
-	close(task);
-	return 0;
+	if (err)
+		return err;
+	thread = procfs_open_other_thread(pid_fd, stat.pid);
+	if (thread < 0)
+		return thread == -ENOENT ? 0 : thread;
+	err = scan_directory(thread, "fd", scan);
+	close(thread);
+	return err;
 }
 
 int procfd_scan(int pid_fd, unsigned int max_descriptors, procfd_handler *handler, void *data)
@@ -236,7 +184,7 @@ int procfd_scan(int pid_fd, unsigned int max_descriptors, procfd_handler *handle
 
 	/* Links of a directory: ".", "..", and one for each thread. */
 	if (!err && scan.seen == 0 && fstatat(pid_fd, "task", &task, 0) == 0 && task.st_nlink > 3)
-		err = scan_threads(pid_fd, &scan);
+		err = scan_other_thread(pid_fd, &scan);
 	if (err)
 		return err;
 	return scan.seen < INT_MAX ? (int)scan.seen : INT_MAX;

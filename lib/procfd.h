@@ -8,7 +8,7 @@
 
 /*
  * What one process holds: /proc/PID/fd, read without an allocation, about 1 us per descriptor.
- * A process is a directory descriptor of /proc/PID. Once open it stays that very process: when it
+ * A process is what procfs_open() opened, by its own pid or a thread's. Once open it stays that very process: when it
  * is gone everything below answers ESRCH, also after its pid was given to another.
  */
 
@@ -17,9 +17,6 @@ struct procfd_identity {
 	uint32_t ppid;
 	uint64_t start_ticks;
 };
-
-/* Opens /proc/PID; pid may be a thread's. Returns a descriptor the caller closes, or -errno. */
-int procfd_open(int proc_fd, uint32_t pid);
 
 /* Who it is. Returns 0 or -errno (-ESRCH, -ENOENT: gone; -EBADMSG: unreadable). */
 int procfd_identify(int pid_fd, struct procfd_identity *who);
@@ -36,7 +33,7 @@ int procfd_children(int pid_fd, uint32_t pid, uint32_t *pids, unsigned int max);
 typedef bool procfd_handler(int fd, uint64_t inode, void *data);
 
 /* Hands on every socket the process holds, at most max_descriptors looked at. A process whose main
- * thread has ended is read through its other threads. A thread that has unshared its descriptor
+ * thread has ended is read through another thread. A thread that has unshared its descriptor
  * table (CLONE_FILES) is seen only if it was itself opened. Returns the number of descriptors
  * looked at, or -errno. */
 int procfd_scan(int pid_fd, unsigned int max_descriptors, procfd_handler *handler, void *data);

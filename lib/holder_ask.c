@@ -1,0 +1,219 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "holder_index.h"
+#include "procfs.h"
+
+#include <errno.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#define DESCRIPTOR_NS 1000	/* what one costs, to turn time into a number of them */
+#define DESCRIPTORS_MIN 16
+
+static uint64_t clock_ns(clockid_t clock)
+{
+	struct timespec ts;
+
+	clock_gettime(clock, &ts);
+	return ts.tv_sec * 1000000000ULL + ts.tv_nsec;
+}
+
+uint64_t holder_wall_ns(void)
+{
+	return clock_ns(CLOCK_MONOTONIC);
+}
+
+uint64_t holder_spent_ns(void)
+{
+	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
+}
+
+unsigned int holder_allowance(struct holder_index *h)
+{
+	uint64_t now = holder_spent_ns(), left;
+
+	if (h->late || now >= h->deadline_ns) {
+		h->late = true;
+		return 0;
+	}
+	left = (h->deadline_ns - now) / DESCRIPTOR_NS;
+	return left < DESCRIPTORS_MIN ? DESCRIPTORS_MIN : left;
+}
+
+bool holder_nobody_holds(const struct holder_index *h, const struct holder_query *q)
+{
+	const struct nobody *n = &h->nobody[q->cookie & (CACHE_SLOTS - 1)];
+
+	return q->cookie && n->cookie == q->cookie && holder_wall_ns() < n->until_ns;
+}
+
+void holder_set_fill(struct holder_index *h)
+{
+	memset(h->set, 0, sizeof(h->set));
+	h->open = 0;
+	for (unsigned int i = 0; i < h->count; i++) {
+		unsigned int slot = h->queries[i].inode & (SET_SLOTS - 1);
+
+		if (h->queries[i].inode == 0 || h->queries[i].count > 0 ||
+		    holder_nobody_holds(h, &h->queries[i]))
+			continue;
+		h->open++;
+		while (h->set[slot])
+			slot = (slot + 1) & (SET_SLOTS - 1);
+		h->set[slot] = i + 1;
+	}
+}
+
+/* The next query for this inode at or after *slot, which starts as the inode itself. Two queries
+ * may ask for one socket. */
+static struct holder_query *set_next(struct holder_index *h, uint64_t inode, unsigned int *slot)
+{
+	for (;;) {
+		unsigned int i = h->set[*slot & (SET_SLOTS - 1)];
+
+		if (i == 0)
+			return NULL;
+		(*slot)++;
+		if (h->queries[i - 1].inode == inode)
+			return &h->queries[i - 1];
+	}
+}
+
+bool holder_is_wanted(struct holder_index *h, uint64_t inode)
+{
+	unsigned int slot = inode & (SET_SLOTS - 1);
+
+	return set_next(h, inode, &slot) != NULL;
+}
+
+static void recent_add(struct holder_index *h, uint32_t pid, int fd)
+{
+	unsigned int i;
+
+	for (i = 0; i < RECENT_MAX - 1 && h->recent[i].pid != pid; i++)
+		;
+	memmove(&h->recent[1], &h->recent[0], i * sizeof(h->recent[0]));
+	h->recent[0] = (struct recent){ pid, fd };
+}
+
+static void recent_forget(struct holder_index *h, uint32_t pid)
+{
+	for (unsigned int i = 0; i < RECENT_MAX && h->recent[i].pid; i++) {
+		if (h->recent[i].pid != pid)
+			continue;
+		memmove(&h->recent[i], &h->recent[i + 1],
+			(RECENT_MAX - 1 - i) * sizeof(h->recent[0]));
+		h->recent[RECENT_MAX - 1].pid = 0;
+		return;
+	}
+}
+
+static void add_holder(struct holder_query *q, const struct procfd_identity *who, int fd)
+{
+	uint32_t stored = q->count < HOLDER_FOUND_MAX ? q->count : HOLDER_FOUND_MAX;
+	uint32_t i;
+
+	for (i = 0; i < stored; i++) {
+		if (q->found[i].pid == who->pid)
+			return;
+	}
+	q->count++;
+	for (i = 0; i < stored; i++) {
+		if (who->start_ticks < q->found[i].start_ticks)
+			break;
+	}
+	if (i == HOLDER_FOUND_MAX)
+		return;
+	if (stored == HOLDER_FOUND_MAX)
+		stored--;
+	memmove(&q->found[i + 1], &q->found[i], (stored - i) * sizeof(q->found[0]));
+	q->found[i] = (struct holder){ who->pid, who->start_ticks, fd };
+}
+
+/* The process being looked into holds a wanted socket. Who it is is read now, through the same
+ * descriptor, so that it cannot be another one's name. */
+static void found(struct holder_index *h, int fd, uint64_t inode)
+{
+	unsigned int slot = inode & (SET_SLOTS - 1);
+	struct procfd_identity who;
+	struct holder_query *q;
+
+	if (procfd_identify(h->pid_fd, &who) < 0)
+		return;
+	while ((q = set_next(h, inode, &slot))) {
+		if (q->count == 0)
+			h->open--;
+		add_holder(q, &who, fd);
+	}
+	h->hit = true;
+	h->cache[inode & (CACHE_SLOTS - 1)] = (struct cached){ inode, who.pid, fd };
+	recent_add(h, who.pid, fd);
+}
+
+/* One socket of the process entered. */
+static bool scanned(int fd, uint64_t inode, void *data)
+{
+	struct holder_index *h = data;
+
+	if (holder_is_wanted(h, inode))
+		found(h, fd, inode);
+	return !h->hit || h->open > 0;
+}
+
+int holder_scan(struct holder_index *h, unsigned int max)
+{
+	int n = procfd_scan(h->pid_fd, max, scanned, h);
+
+	if (n > 0)
+		h->stats.descriptors += n;
+	if (n == -EACCES || n == -EPERM)
+		h->stats.denied++;
+	return n;
+}
+
+bool holder_enter(struct holder_index *h, uint32_t pid)
+{
+	h->pid_fd = procfs_open(h->proc_fd, pid);
+	h->hit = false;
+	if (h->pid_fd == -ENOENT)
+		recent_forget(h, pid);
+	if (h->pid_fd < 0)
+		return false;
+	h->stats.pids++;
+	return true;
+}
+
+void holder_leave(struct holder_index *h)
+{
+	close(h->pid_fd);
+	h->pid_fd = -1;
+}
+
+void holder_ask(struct holder_index *h, uint32_t pid, unsigned int max)
+{
+	unsigned int allowed = holder_allowance(h);
+	bool bounded = max < allowed;
+	int n;
+
+	if (!bounded)
+		max = allowed;
+	if (pid == 0 || max == 0 || h->asked[pid & (ASKED_SLOTS - 1)] == pid || !holder_enter(h, pid))
+		return;
+	n = holder_scan(h, max);
+	if (n >= 0 && (unsigned int)n < max)
+		h->asked[pid & (ASKED_SLOTS - 1)] = pid;
+	else if (!bounded && n >= 0 && !h->hit)
+		h->late = true;
+	holder_leave(h);
+}
+
+bool holder_peek(struct holder_index *h, int fd)
+{
+	uint64_t inode;
+
+	h->stats.descriptors++;
+	if (procfd_socket(h->pid_fd, fd, &inode) <= 0 || !holder_is_wanted(h, inode))
+		return false;
+	found(h, fd, inode);
+	return true;
+}
