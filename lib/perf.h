@@ -12,7 +12,7 @@
 struct perf;
 
 struct perf_config {
-	uint32_t ring_bytes;	/* per CPU; rounded up to a power of two of pages */
+	uint32_t ring_bytes;	/* per CPU, rounded up to a power of two of pages; 0: 512 KiB */
 	bool error_report;	/* open inet_sk_error_report where the kernel has it */
 	bool sctp;		/* let SCTP's transitions pass the filter too */
 };
@@ -24,7 +24,8 @@ enum perf_kind {
 	PERF_FORK,		/* a process or thread began: pid/tid are the new one's */
 	PERF_EXEC,		/* sched:sched_process_exec, with the file name as passed */
 	PERF_COMM,		/* renamed */
-	PERF_EXIT,		/* a thread ended: the process when tid == pid */
+	PERF_EXIT,		/* a thread ended; the first one (tid == pid) may end before
+				 * others, the process ends with its last */
 	PERF_LOST,		/* this many records are missing here */
 };
 
@@ -34,11 +35,12 @@ struct perf_event {
 	uint64_t time_ns;	/* CLOCK_MONOTONIC */
 	uint32_t pid, tid;	/* current task, as the collector's pid namespace sees it; 0: idle
 				 * task or a task of an outer pid namespace */
-	uint64_t cgroup_id;	/* 0 where the kernel does not say (before 5.7, or cgroup v1 only) */
+	uint64_t cgroup_id;	/* 0 where the kernel does not say: before 5.7, in cgroup v1, and
+				 * for FORK, COMM, EXIT and LOST */
 	uint16_t cpu;
 	union {
 		struct {
-			uint64_t skaddr;	/* the socket's kernel address: a name, nothing else */
+			uint64_t skaddr;	/* the socket's kernel address: a mere name */
 			struct tuple tuple;	/* sport is only true as lib/trace explains */
 			uint16_t protocol;	/* 6, 132, 262 */
 			uint8_t old_state, new_state;	/* TCP_* of netinet/tcp.h */
@@ -69,7 +71,7 @@ struct perf_event {
 struct perf_stats {
 	uint64_t records;
 	uint64_t transitions;	/* PERF_SOCKET_STATE among them: compare with perf_passed */
-	uint64_t lost;		/* sum of the PERF_LOST handed on: records we were to get and did not */
+	uint64_t lost;		/* sum of the PERF_LOST handed on: records meant for us, not here */
 	uint64_t invalid;	/* records that cannot be understood: skipped; what cannot even be a
 				 * record empties its ring and is also one of the lost */
 };
@@ -78,9 +80,14 @@ typedef void perf_handler(const struct perf_event *event, void *data);
 
 /* Finds tracefs (or mounts it privately for the time of reading), reads the formats, opens one
  * ring on every online CPU. Returns 0, or -errno: -EACCES/-EPERM no permission (CAP_PERFMON,
- * lockdown, tracefs unreadable), -ENOENT no such tracepoint or no tracefs, -ENOMEM or -EPERM for
- * a ring over perf_event_mlock_kb. `why` (may be NULL) receives a static phrase for people.
- * The caller owns *out. */
+ * lockdown, tracefs unreadable), -ENOENT no such tracepoint or no tracefs, -EMFILE, -ENOMEM or
+ * -EPERM for a ring over perf_event_mlock_kb. `why` (may be NULL) receives a static phrase for
+ * people. The caller owns *out.
+ *
+ * Needs (tried on 6.18): CAP_DAC_READ_SEARCH where tracefs is mounted and we are not root, or
+ * CAP_SYS_ADMIN where it has to be; CAP_PERFMON (before 5.8 CAP_SYS_ADMIN) for the events;
+ * CAP_IPC_LOCK for rings above perf_event_mlock_kb (516 KiB: the default just fits); six
+ * descriptors per CPU. Afterwards only perf_update_cpus needs CAP_PERFMON still. */
 int perf_open(struct perf **out, const struct perf_config *config, const char **why);
 
 /* An epoll descriptor, readable when an exec record is waiting or a ring is half full: other
@@ -111,8 +118,8 @@ int perf_update_cpus(struct perf *p);
  * whether a LOST record said so or not. One system call per CPU. */
 uint64_t perf_passed(const struct perf *p);
 
-/* Whether perf reports what happens while `cpu` is idle, as a connection's answer may be received by
- * an interrupt then. Some kernels say nothing of the idle task of some CPUs, without a LOST record
+/* Whether perf reports what happens while `cpu` is idle, when an interrupt may receive the answer
+ * to a connect. Some kernels say nothing of the idle task of some CPUs, without a LOST record
  * and without counting it (6.18 here, CPU 1; 6.1 and 6.12 report all). Naps on that CPU, at
  * most some 100 ms. Returns 0: it does, a value below, or -errno. */
 enum { PERF_IDLE_SILENT = 1, PERF_IDLE_UNKNOWN /* it was never idle */ };

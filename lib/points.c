@@ -14,15 +14,15 @@
 /*
  * Transitions: the connect itself (to SYN_SENT, 2), its outcome (from SYN_SENT), and the steps at
  * which a connection closes: FIN_WAIT1 (4) and LAST_ACK (9) are mostly reported by the process that
- * closes, CLOSE_WAIT (8) and CLOSE (7) by whoever receives the segment. Not: listening sockets (10),
- * and a closed socket being closed. 262 is MPTCP, whose events have no addresses.
+ * closes, CLOSE_WAIT (8) and CLOSE (7) by whoever receives the segment. Not: listening sockets
+ * (10), and a closed socket being closed. 262 is MPTCP, whose events have no addresses.
  */
 #define STATES "(newstate == 2 || oldstate == 2 || (oldstate != 10 && oldstate != 7 && " \
 	"(newstate == 4 || newstate == 7 || newstate == 8 || newstate == 9)))"
 
 /*
- * Output lookups enter with the loopback's index (1) as incoming interface, since 3.6 *and* whatever
- * the socket is bound to; lookups for received packets have the device's. Only a lookup that found
+ * Output lookups enter with the loopback's index (1) as incoming interface, whatever the socket is
+ * bound to; lookups for received packets have the device's. Only a lookup that found
  * something: a table without an answer is followed by the next one, and a connect without any route
  * sends nothing.
  */

@@ -43,8 +43,9 @@ enum sample_source watch_source(const struct watch *w, uint64_t id);
 /* Whether an exec wakes the reader at once. Returns 0 or -errno. */
 int watch_wake_on_exec(struct watch *w, bool on);
 
-/* Events of a CPU that went offline stop for good and silently, also when it comes back (measured on
- * 6.18): their enabled time stands still, while asking a running one twice shows that it grew. */
+/* Events of a CPU that went offline stop for good and silently, also when it comes back (measured
+ * on 6.18). Their enabled time stands still; that of a running one grows from one asking to the
+ * next. */
 bool watch_is_alive(const struct watch *w);
 
 /* No more records; what is in the ring can still be read. */

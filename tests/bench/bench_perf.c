@@ -52,7 +52,8 @@ static void count(const struct perf_event *event, void *data)
 static void print(const struct perf *p, const struct counts *c, uint64_t cpu_ns, uint64_t wakes)
 {
 	static const char *const kinds[] = {
-		"transitions", "routes", "errors", "forks", "execs", "comms", "exits", "lost_records",
+		"transitions", "routes", "errors", "forks", "execs", "comms", "exits",
+		"lost_records",
 	};
 	const struct perf_stats *stats = perf_stats(p);
 

@@ -23,7 +23,8 @@ static const struct sample_layout real = {
 		},
 		[SAMPLE_SOCKET_STATE] = {
 			.offset = {
-				[SAMPLE_SKADDR] = 8, [SAMPLE_OLD_STATE] = 16, [SAMPLE_NEW_STATE] = 20,
+				[SAMPLE_SKADDR] = 8,
+				[SAMPLE_OLD_STATE] = 16, [SAMPLE_NEW_STATE] = 20,
 				[SAMPLE_SPORT] = 24, [SAMPLE_DPORT] = 26, [SAMPLE_FAMILY] = 28,
 				[SAMPLE_PROTOCOL] = 30, [SAMPLE_SADDR] = 32, [SAMPLE_DADDR] = 36,
 				[SAMPLE_SADDR6] = 40, [SAMPLE_DADDR6] = 56,

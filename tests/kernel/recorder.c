@@ -168,6 +168,21 @@ int recorder_connect_to(int fd, const char *address, uint16_t port)
 	return connect(fd, (void *)&to, len) < 0 ? -errno : 0;
 }
 
+uint16_t recorder_fresh_port(void)
+{
+	static uint16_t port = 20000;
+
+	return ++port;
+}
+
+void recorder_attempt(const char *address, uint16_t port)
+{
+	int fd = recorder_socket(strchr(address, ':') ? AF_INET6 : AF_INET, SOCK_NONBLOCK);
+
+	assert_int_equal(recorder_connect_to(fd, address, port), -EINPROGRESS);
+	close(fd);
+}
+
 uint16_t recorder_port(int fd)
 {
 	struct sockaddr_storage at;

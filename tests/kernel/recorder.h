@@ -53,6 +53,15 @@ int recorder_socket(int family, int flags);
 /* Connects to a port of loopback, or of the neighbour that never answers. 0 or -errno. */
 int recorder_connect_to(int fd, const char *address, uint16_t port);
 
+#define RECORDER_VOID4 "198.51.100.9"
+#define RECORDER_VOID6 "2001:db8::9"
+
+/* A destination port that was not used before, by which an attempt is found again. */
+uint16_t recorder_fresh_port(void);
+
+/* Begins to connect to an address that never answers, and gives up. */
+void recorder_attempt(const char *address, uint16_t port);
+
 /* A listener on loopback; its port in *port. */
 int recorder_listen(int family, uint16_t *port);
 

@@ -73,9 +73,9 @@ static unsigned int connects_of_ours(const struct recorder *r)
 {
 	unsigned int n = 0;
 
-	for (size_t i = 0; i < r->count; i++)
-		n += r->event[i].kind == PERF_SOCKET_STATE && r->event[i].pid == (uint32_t)getpid() &&
-		     r->event[i].socket.new_state == TCP_SYN_SENT;
+	for (const struct perf_event *e = r->event; e < r->event + r->count; e++)
+		n += e->kind == PERF_SOCKET_STATE && e->pid == (uint32_t)getpid() &&
+		     e->socket.new_state == TCP_SYN_SENT;
 	return n;
 }
 

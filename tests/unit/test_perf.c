@@ -429,7 +429,8 @@ static void an_executed_name_lies_inside_its_record(void **state)
 	assert_int_equal(f->merge.stats.invalid, 4);
 }
 
-static void put_task(struct watch *w, uint32_t type, uint32_t pid, uint32_t parent, uint64_t time_ns)
+static void put_task(struct watch *w, uint32_t type, uint32_t pid, uint32_t parent,
+		     uint64_t time_ns)
 {
 	struct bytes b = record_begin(type);
 

@@ -39,7 +39,7 @@ static void a_format_gives_the_id(void **state)
 
 static void an_id_that_is_no_number_is_refused(void **state)
 {
-	static const char *const bad[] = { "", "ID:", "ID: x", "ID: 99999999999999999999", "id: 3" };
+	static const char *const bad[] = { "", "ID:", "ID: x", "ID: 99999999999", "id: 3" };
 	uint32_t id;
 
 	(void)state;
@@ -112,8 +112,10 @@ static void mount_points_are_taken_from_mountinfo(void **state)
 	static const struct { const char *line, *path; bool debugfs; } cases[] = {
 		{ "29 23 0:12 / /sys/kernel/tracing rw,nosuid shared:9 - tracefs tracefs rw\n",
 		  "/sys/kernel/tracing", false },
-		{ "29 23 0:12 / /sys/kernel/debug rw - debugfs none rw\n", "/sys/kernel/debug", true },
-		{ "29 23 0:12 / /a\\040b\\134c rw shared:1 master:2 - tracefs x rw\n", "/a b\\c", false },
+		{ "29 23 0:12 / /sys/kernel/debug rw - debugfs none rw\n",
+		  "/sys/kernel/debug", true },
+		{ "29 23 0:12 / /a\\040b\\134c rw shared:1 master:2 - tracefs x rw\n",
+		  "/a b\\c", false },
 		{ "29 23 0:12 /events /mnt rw - tracefs tracefs rw\n", NULL, false },
 		{ "29 23 0:12 / /proc rw - proc proc rw\n", NULL, false },
 		{ "29 23 0:12 - tracefs tracefs rw\n", NULL, false },
