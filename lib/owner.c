@@ -147,7 +147,17 @@ static int find_holders(struct owner *o, unsigned int n)
 	return confirm(o, n);
 }
 
-/* The oldest holder that is still alive. A kernel thread has no descriptors; should it seem to, it
+/* One that has ended since it was seen to hold the socket may still be remembered. */
+static struct process *who_is(struct owner *o, const struct holder *h)
+{
+	struct process *p = process_find(o->config.processes, h->pid, h->start_ticks);
+
+	if (!p)
+		p = process_get(o->config.processes, h->pid);
+	return p && p->start_ticks == h->start_ticks ? p : NULL;
+}
+
+/* The oldest holder of whom anything is known. A kernel thread has no descriptors; should it seem to, it
  * is no owner. */
 static void name_process(struct owner *o, struct owner_query *q, const struct holder_query *h)
 {
@@ -161,9 +171,7 @@ static void name_process(struct owner *o, struct owner_query *q, const struct ho
 		q->holders[i] = h->found[i].pid;
 		if (q->process)
 			continue;
-		p = process_find(o->config.processes, h->found[i].pid, h->found[i].start_ticks);
-		if (p)
-			p = process_refresh(o->config.processes, p);
+		p = who_is(o, &h->found[i]);
 		if (p && !p->kernel_thread)
 			q->process = p;
 	}

@@ -66,7 +66,7 @@ static bool is_forwarded(const struct flow *f)
 
 static void ask_socket(struct join *j, const struct flow *f, struct owner_query *query)
 {
-	*query = (struct owner_query) { .tuple = f->tuple };
+	*query = (struct owner_query) { .tuple = f->tuple, .ifindex = f->ifindex_out };
 	if (!is_forwarded(f))
 		owner_socket(j->config.owner, query);
 }
@@ -302,12 +302,12 @@ static void apply_answer(struct join *j, struct flow *f, struct owner_query *que
 		if (query->holder_count > 1)
 			join_remember_holders(j, f, query);
 	}
-	if (query->socket_found) {
+	if (query->socket_found && !query->socket_orphan) {
 		f->uid = query->socket_uid;
 		f->seen |= FLOW_UID;
-		if (query->cgroup_id)
-			f->cgroup_id = query->cgroup_id;
 	}
+	if (query->cgroup_id)
+		f->cgroup_id = query->cgroup_id;
 	start(j, f, query->rung);
 }
 
@@ -333,8 +333,10 @@ static void lookups_add(struct join *j, struct lookups *l, struct flow *f)
 		lookups_answer(j, l);
 	l->queries[l->count] = (struct owner_query) {
 		.tuple = f->tuple,
+		.ifindex = f->ifindex_out,
 		.uid = f->uid,
 		.has_uid = f->seen & FLOW_UID,
+		.from_packet = f->seen & FLOW_PACKET,
 	};
 	l->flows[l->count++] = f;
 	/* Out of the queue that is being worked through. */
