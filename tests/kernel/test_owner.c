@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Who holds a socket, asked of the real kernel, in a network namespace of its own. */
+#include "diag.h"
 #include "owner.h"
 #include "world.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <net/if.h>
 #include <netinet/tcp.h>
 #include <sched.h>
 #include <setjmp.h>
@@ -66,7 +68,7 @@ static void the_process_that_connects_is_named(void **state)
 static void an_unanswered_connect_is_named(void **state)
 {
 	struct tuple t;
-	int fd = connect_into_the_void(&t);
+	int fd = connect_into_the_void(&t, NULL);
 	struct owner_query q = ask(*state, &t);
 
 	assert_int_equal(q.rung, OWNER_SOCKET);
@@ -211,7 +213,7 @@ static void a_socket_nobody_holds_is_the_users_or_the_kernels(void **state)
 {
 	struct world *w = *state;
 	struct tuple t;
-	int ends[2], fd = connect_into_the_void(&t);
+	int ends[2], fd = connect_into_the_void(&t, NULL);
 	struct owner_query q;
 
 	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
@@ -228,6 +230,46 @@ static void a_socket_nobody_holds_is_the_users_or_the_kernels(void **state)
 	assert_int_equal(q.rung, OWNER_KERNEL);
 	close(ends[0]);
 	close(ends[1]);
+}
+
+static void a_socket_bound_to_a_device_is_found_by_it(void **state)
+{
+	struct world *w = *state;
+	struct owner_query q = { 0 };
+	int fd = connect_into_the_void(&q.tuple, "void");
+
+	q.ifindex = if_nametoindex("void");
+	assert_int_equal(owner_lookup(w->owner, &q, 1), 0);
+	assert_int_equal(q.rung, OWNER_SOCKET);
+	assert_int_equal(q.inode, inode_of(fd));
+	close(fd);
+}
+
+/* The process is gone, its data are not: the cgroup is what is left. */
+static void an_orphan_is_known_by_its_cgroup(void **state)
+{
+	struct world *w = *state;
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	struct owner_query q = { 0 };
+	char cgroup[64], path[64];
+
+	if (!child_leaves_orphan(&p, &q.tuple, cgroup)) {
+		pair_close(&p);
+		skip();
+	}
+	assert_int_equal(owner_lookup(w->owner, &q, 1), 0);
+	snprintf(path, sizeof(path), "%s", owner_cgroup_path(w->owner, q.cgroup_id));
+	cgroup_remove(cgroup);
+	assert_true(q.socket_found);
+	assert_true(q.socket_orphan);
+	assert_null(q.process);
+	if (w->mode == OWNER_LOOKUP_PROC) {
+		assert_int_equal(q.rung, OWNER_NONE);
+	} else {
+		assert_int_equal(q.rung, OWNER_CGROUP);
+		assert_string_equal(path, cgroup);
+	}
+	pair_close(&p);
 }
 
 static void another_users_socket_is_no_answer(void **state)
@@ -280,6 +322,44 @@ static void a_batch_is_answered_one_by_one(void **state)
 	}
 }
 
+struct dumped {
+	struct tuple tuple;
+	uint64_t inode;
+	unsigned int count;
+};
+
+static void take_dumped(const struct tuple *tuple, const struct sock *sock, void *data)
+{
+	struct dumped *d = data;
+
+	assert_int_equal(sock->state, TCP_SYN_SENT);
+	d->tuple = *tuple;
+	d->inode = sock->inode;
+	d->count++;
+}
+
+static void only_connecting_sockets_are_dumped(void **state)
+{
+	struct pair p = pair_open(AF_INET6, SOCK_STREAM);
+	struct dumped d = { .count = 0 };
+	struct diag *diag;
+	struct tuple t;
+	int fd;
+
+	(void)state;
+	assert_int_equal(diag_open(&diag), 0);
+	assert_int_equal(diag_dump_connecting(diag, take_dumped, &d), 0);
+	assert_int_equal(d.count, 0);
+	fd = connect_into_the_void(&t, NULL);
+	assert_int_equal(diag_dump_connecting(diag, take_dumped, &d), 0);
+	assert_int_equal(d.count, 1);
+	assert_true(tuple_equal(&d.tuple, &t));
+	assert_int_equal(d.inode, inode_of(fd));
+	close(fd);
+	pair_close(&p);
+	diag_close(diag);
+}
+
 #define BOTH(f) \
 	{ #f " (sock_diag)", f, with_diag, close_world, NULL }, \
 	{ #f " (/proc/net)", f, with_proc, close_world, NULL }
@@ -298,9 +378,12 @@ int main(void)
 		BOTH(a_passed_socket_belongs_to_who_holds_it),
 		BOTH(a_pid_given_to_another_is_no_owner),
 		BOTH(a_socket_nobody_holds_is_the_users_or_the_kernels),
+		BOTH(a_socket_bound_to_a_device_is_found_by_it),
+		BOTH(an_orphan_is_known_by_its_cgroup),
 		BOTH(another_users_socket_is_no_answer),
 		BOTH(a_process_can_be_asked_for_an_inode),
 		BOTH(a_batch_is_answered_one_by_one),
+		cmocka_unit_test(only_connecting_sockets_are_dumped),
 	};
 
 	if (world_enter() < 0)

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "world.h"
+#include "cgroupfs.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -48,6 +49,7 @@ int world_open(struct world **out, enum owner_lookup_mode mode)
 	struct owner_config config = { .mode = mode };
 
 	assert_non_null(w);
+	w->mode = mode;
 	w->proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	assert_true(w->proc_fd >= 0);
 	processes.proc_fd = w->proc_fd;
@@ -166,11 +168,14 @@ void pair_close(struct pair *p)
 	close(p->listener);
 }
 
-int connect_into_the_void(struct tuple *tuple)
+int connect_into_the_void(struct tuple *tuple, const char *device)
 {
 	struct sockaddr_in to = { .sin_family = AF_INET, .sin_port = htons(443) };
 	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 
+	if (device)
+		assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_BINDTODEVICE, device,
+					    strlen(device)), 0);
 	assert_int_equal(inet_pton(AF_INET, "198.51.100.9", &to.sin_addr), 1);
 	assert_int_equal(connect(fd, (void *)&to, sizeof(to)), -1);
 	assert_int_equal(errno, EINPROGRESS);
@@ -258,7 +263,7 @@ pid_t child_connects_and_passes(struct tuple *tuple, int *fd, int *control)
 	child = fork();
 	if (child == 0) {
 		close(ends[0]);
-		send_fd(ends[1], connect_into_the_void(tuple));
+		send_fd(ends[1], connect_into_the_void(tuple, NULL));
 		_exit(read(ends[1], &byte, 1) != 0);
 	}
 	assert_true(child > 0);
@@ -295,4 +300,82 @@ pid_t child_with_pid(pid_t pid, int fd, int socket)
 	close(ready[0]);
 	close(ready[1]);
 	return child;
+}
+
+static bool cgroup_mount(char *path, size_t size)
+{
+	FILE *file = fopen("/proc/self/mountinfo", "re");
+	char line[4096];
+	bool found = false;
+
+	assert_non_null(file);
+	while (!found && fgets(line, sizeof(line), file))
+		found = cgroupfs_mount_point(line, path, size);
+	fclose(file);
+	return found;
+}
+
+static void cgroup_file(char *path, size_t size, const char *cgroup, const char *file)
+{
+	char mount[256];
+
+	assert_true(cgroup_mount(mount, sizeof(mount)));
+	snprintf(path, size, "%s%s%s", mount, cgroup, file);
+}
+
+void cgroup_remove(const char *cgroup)
+{
+	char path[512];
+
+	cgroup_file(path, sizeof(path), cgroup, "");
+	rmdir(path);
+}
+
+static void connect_and_fill(const struct pair *p, int report)
+{
+	struct sockaddr_storage to;
+	socklen_t len = sizeof(to);
+	char much[4096] = { 0 };
+	struct tuple t;
+	int fd;
+
+	if (getsockname(p->listener, (void *)&to, &len) < 0)
+		_exit(1);
+	fd = socket(to.ss_family, SOCK_STREAM, 0);
+	if (connect(fd, (void *)&to, len) < 0)
+		_exit(1);
+	while (send(fd, much, sizeof(much), MSG_DONTWAIT) > 0)
+		;
+	t = tuple_of(fd, IPPROTO_TCP);
+	_exit(write(report, &t, sizeof(t)) != sizeof(t));
+}
+
+bool child_leaves_orphan(const struct pair *p, struct tuple *tuple, char cgroup[static 64])
+{
+	char path[512], mount[256];
+	int report[2], fd;
+	pid_t child;
+
+	if (!cgroup_mount(mount, sizeof(mount)))
+		return false;
+	snprintf(cgroup, 64, "/nfwho-owner-%d", getpid());
+	cgroup_file(path, sizeof(path), cgroup, "");
+	if (mkdir(path, 0755) < 0)
+		return false;
+	assert_int_equal(pipe2(report, O_CLOEXEC), 0);
+	child = fork();
+	if (child == 0) {
+		cgroup_file(path, sizeof(path), cgroup, "/cgroup.procs");
+		fd = open(path, O_WRONLY | O_CLOEXEC);
+		if (fd < 0 || write(fd, "0", 1) != 1)
+			_exit(1);
+		connect_and_fill(p, report[1]);
+	}
+	close(report[1]);
+	fd = read(report[0], tuple, sizeof(*tuple)) == sizeof(*tuple);
+	close(report[0]);
+	waitpid(child, NULL, 0);
+	if (!fd)
+		cgroup_remove(cgroup);
+	return fd;
 }

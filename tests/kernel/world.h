@@ -9,6 +9,7 @@
 /* What the owner tests need: a network namespace, an owner lookup, sockets and children. */
 
 struct world {
+	enum owner_lookup_mode mode;
 	int proc_fd;
 	struct process_table *processes;
 	struct owner *owner;
@@ -34,8 +35,13 @@ void pair_close(struct pair *p);
 struct tuple tuple_of(int fd, uint8_t protocol);
 uint64_t inode_of(int fd);
 
-/* A TCP socket in SYN_SENT that stays there. */
-int connect_into_the_void(struct tuple *tuple);
+/* A TCP socket in SYN_SENT that stays there; bound to `device` unless that is NULL. */
+int connect_into_the_void(struct tuple *tuple, const char *device);
+
+/* A child in a cgroup of its own (its path below the cgroup2 mount) that connects to p, sends more
+ * than is ever read, and ends. Returns false where no cgroup can be made. */
+bool child_leaves_orphan(const struct pair *p, struct tuple *tuple, char cgroup[static 64]);
+void cgroup_remove(const char *cgroup);
 
 int udp_reuseport(uint16_t port, uint16_t peer, struct tuple *tuple);
 
