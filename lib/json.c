@@ -96,41 +96,23 @@ static void put_escape(struct json *j, unsigned char c, char escape)
 	put(j, text, escape == 'u' ? 6 : 2);
 }
 
-void json_text(struct json *j, const char *key, const void *bytes, size_t len)
+void json_open_text(struct json *j, const char *key)
 {
-	const unsigned char *at = bytes;
-	size_t plain = 0;
-
 	put_key(j, key);
-	put_char(j, '"');
-	for (size_t i = 0; i < len;) {
-		bool valid;
-		size_t n = utf8_next(at + i, len - i, &valid);
-		char escape = valid && n == 1 ? escape_of(at[i]) : 0;
-
-		if (!valid || escape) {
-			put(j, (const char *)at + plain, i - plain);
-			if (valid)
-				put_escape(j, at[i], escape);
-			else
-				put(j, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT));
-			plain = i + n;
-		}
-		i += n;
-	}
-	put(j, (const char *)at + plain, len - plain);
 	put_char(j, '"');
 }
 
-void json_word(struct json *j, const char *key, const char *word)
+void json_close_text(struct json *j)
 {
-	put_key(j, key);
 	put_char(j, '"');
+}
+
+void json_add_word(struct json *j, const char *word)
+{
 	put(j, word, strlen(word));
-	put_char(j, '"');
 }
 
-static void put_number(struct json *j, uint64_t value)
+void json_add_number(struct json *j, uint64_t value)
 {
 	char digits[20];
 	size_t at = sizeof(digits);
@@ -142,18 +124,58 @@ static void put_number(struct json *j, uint64_t value)
 	put(j, digits + at, sizeof(digits) - at);
 }
 
+void json_add_text(struct json *j, const void *bytes, size_t len)
+{
+	const unsigned char *at = bytes;
+	size_t plain = 0, n;
+	bool valid = true;
+	char escape;
+
+	for (size_t i = 0; i < len; i += n) {
+		if (at[i] < 0x80) {
+			n = 1;
+			escape = escape_of(at[i]);
+			if (!escape)
+				continue;
+			put(j, (const char *)at + plain, i - plain);
+			put_escape(j, at[i], escape);
+		} else {
+			n = utf8_next(at + i, len - i, &valid);
+			if (valid)
+				continue;
+			put(j, (const char *)at + plain, i - plain);
+			put(j, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT));
+		}
+		plain = i + n;
+	}
+	put(j, (const char *)at + plain, len - plain);
+}
+
+void json_text(struct json *j, const char *key, const void *bytes, size_t len)
+{
+	json_open_text(j, key);
+	json_add_text(j, bytes, len);
+	json_close_text(j);
+}
+
+void json_word(struct json *j, const char *key, const char *word)
+{
+	json_open_text(j, key);
+	json_add_word(j, word);
+	json_close_text(j);
+}
+
 void json_number(struct json *j, const char *key, uint64_t value)
 {
 	put_key(j, key);
-	put_number(j, value);
+	json_add_number(j, value);
 }
 
 void json_id(struct json *j, const char *key, uint64_t value)
 {
-	put_key(j, key);
-	put_char(j, '"');
-	put_number(j, value);
-	put_char(j, '"');
+	json_open_text(j, key);
+	json_add_number(j, value);
+	json_close_text(j);
 }
 
 void json_true(struct json *j, const char *key)

@@ -28,6 +28,12 @@ void json_close_array(struct json *j);
 void json_text(struct json *j, const char *key, const void *bytes, size_t len);
 /* A string known to be printable ASCII without quote or backslash. */
 void json_word(struct json *j, const char *key, const char *word);
+/* A string made of several parts. */
+void json_open_text(struct json *j, const char *key);
+void json_add_text(struct json *j, const void *bytes, size_t len);
+void json_add_word(struct json *j, const char *word);
+void json_add_number(struct json *j, uint64_t value);
+void json_close_text(struct json *j);
 void json_number(struct json *j, const char *key, uint64_t value);
 /* The same number as a string: ids. */
 void json_id(struct json *j, const char *key, uint64_t value);

@@ -106,13 +106,6 @@ void record_free(struct record *r)
 	free(r);
 }
 
-uint64_t record_next_id(struct record *r, char id[static RECORD_ID_MAX])
-{
-	snprintf(id, RECORD_ID_MAX, "%s:%llu", r->config.host->run_id,
-		 (unsigned long long)++r->sequence);
-	return r->sequence;
-}
-
 void record_add_number(cJSON *object, const char *key, uint64_t value)
 {
 	char text[24];
@@ -150,9 +143,10 @@ cJSON *record_begin(struct record *r, const char *action, const char *kind, cons
 		    uint64_t timestamp_ns, uint64_t now_real_ns, cJSON **event)
 {
 	cJSON *root = cJSON_CreateObject(), *common, *item;
-	char id[RECORD_ID_MAX], members[RECORD_COMMON_MAX + 2];
-	uint64_t sequence = record_next_id(r, id);
+	char id[64], members[RECORD_COMMON_MAX + 2];
 
+	snprintf(id, sizeof(id), "%s:%llu", r->config.host->run_id,
+		 (unsigned long long)++r->sequence);
 	record_add_time(r, root, "@timestamp", timestamp_ns);
 	*event = cJSON_AddObjectToObject(root, "event");
 	cJSON_AddStringToObject(*event, "kind", kind);
@@ -160,7 +154,7 @@ cJSON *record_begin(struct record *r, const char *action, const char *kind, cons
 	cJSON_AddStringToObject(*event, "module", "nfwho");
 	cJSON_AddStringToObject(*event, "dataset", dataset);
 	cJSON_AddStringToObject(*event, "id", id);
-	record_add_number(*event, "sequence", sequence);
+	record_add_number(*event, "sequence", r->sequence);
 	record_add_time(r, *event, "created", now_real_ns);
 	members[0] = '{';
 	memcpy(members + 1, r->common, r->common_len);

@@ -12,7 +12,6 @@
 
 #include <arpa/inet.h>
 #include <linux/netfilter.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -79,48 +78,51 @@ static void add_time(struct record *r, struct json *j, const char *key, uint64_t
 	json_word(j, key, text);
 }
 
-static size_t append(char *buf, size_t len, size_t size, const char *text)
-{
-	size_t n = strnlen(text, size - 1 - len);
-
-	memcpy(buf + len, text, n);
-	buf[len + n] = '\0';
-	return len + n;
-}
-
-/* "curl[812] 198.51.100.2:40000 -> 203.0.113.9:443 refused" */
+/* "curl[812] 198.51.100.2 -> 203.0.113.9 port 443 ended, refused" */
 static void add_message(struct json *j, const struct view *v)
 {
-	static const char *const verbs[] = { "attempted", "ended", "open" };
+	static const char *const verbs[] = { " attempted", " ended", " open" };
 	const char *program = v->process ? record_program(v->process) : NULL;
-	char text[512], number[16];
-	size_t len = 0;
+	char text[PROGRAM_BYTES];
 
-	if (v->process && !program && v->process->known & PROCESS_COMM)
-		program = v->process->comm;
-	if (program)
-		len = utf8_clean_text(text, PROGRAM_BYTES, program, strlen(program), NULL);
+	json_open_text(j, "message");
 	if (v->process) {
-		snprintf(number, sizeof(number), "[%u] ", v->process->pid);
-		len = append(text, len, sizeof(text), number);
+		if (!program && v->process->known & PROCESS_COMM)
+			program = v->process->comm;
+		if (program)
+			json_add_text(j, text, utf8_clean_text(text, sizeof(text), program,
+							       strlen(program), NULL));
+		json_add_word(j, "[");
+		json_add_number(j, v->process->pid);
+		json_add_word(j, "]");
 	} else {
-		len = append(text, len, sizeof(text), v->user[0] ? v->user : "-");
-		len = append(text, len, sizeof(text), " ");
+		json_add_text(j, v->user[0] ? v->user : "-", v->user[0] ? strlen(v->user) : 1);
 	}
-	len = append(text, len, sizeof(text), v->source ? v->src : "*");
-	len = append(text, len, sizeof(text), " -> ");
-	len = append(text, len, sizeof(text), v->dst);
+	json_add_word(j, " ");
+	json_add_word(j, v->source ? v->src : "*");
+	json_add_word(j, " -> ");
+	json_add_word(j, v->dst);
 	if (v->ports) {
-		snprintf(number, sizeof(number), " port %u", ntohs(v->flow->tuple.dport));
-		len = append(text, len, sizeof(text), number);
+		json_add_word(j, " port ");
+		json_add_number(j, ntohs(v->flow->tuple.dport));
 	}
-	len = append(text, len, sizeof(text), " ");
-	len = append(text, len, sizeof(text), verbs[v->action]);
+	json_add_word(j, verbs[v->action]);
 	if (v->action == RECORD_CONNECTION_ENDED && v->flow->reason != REASON_NONE) {
-		len = append(text, len, sizeof(text), ", ");
-		len = append(text, len, sizeof(text), record_reason(v->flow->reason));
+		json_add_word(j, ", ");
+		json_add_word(j, record_reason(v->flow->reason));
 	}
-	json_text(j, "message", text, len);
+	json_close_text(j);
+}
+
+/* Both ids begin with the run's. */
+static void add_run_id(struct json *j, const struct record *r, const char *key,
+		       const char *separator, uint64_t number)
+{
+	json_open_text(j, key);
+	json_add_word(j, r->config.host->run_id);
+	json_add_word(j, separator);
+	json_add_number(j, number);
+	json_close_text(j);
 }
 
 static void add_event(struct record *r, struct json *j, const struct view *v)
@@ -129,8 +131,7 @@ static void add_event(struct record *r, struct json *j, const struct view *v)
 					       "connection_open" };
 	static const char *const types[] = { "start", "end", "info" };
 	const struct flow *flow = v->flow;
-	char id[RECORD_ID_MAX];
-	uint64_t sequence = record_next_id(r, id);
+	uint64_t sequence = ++r->sequence;
 
 	json_open(j, "event");
 	json_word(j, "kind", "event");
@@ -146,7 +147,7 @@ static void add_event(struct record *r, struct json *j, const struct view *v)
 	json_word(j, "action", actions[v->action]);
 	json_word(j, "module", "nfwho");
 	json_word(j, "dataset", "nfwho.connection");
-	json_word(j, "id", id);
+	add_run_id(j, r, "id", ":", sequence);
 	json_number(j, "sequence", sequence);
 	add_time(r, j, "created", v->context->now_real_ns);
 	if (flow->start_real_ns)
@@ -318,12 +319,9 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 {
 	const struct record_context *context = v->context;
 	const struct flow *flow = v->flow;
-	char id[RECORD_ID_MAX];
 
 	begin_nfwho(j, v, f);
-	snprintf(id, sizeof(id), "%s-%llu", r->config.host->run_id,
-		 (unsigned long long)flow->number);
-	json_word(j, "connection_id", id);
+	add_run_id(j, r, "connection_id", "-", flow->number);
 	json_word(j, "run_id", r->config.host->run_id);
 	if (flow->owner != OWNER_UNDECIDED)
 		json_word(j, "owner", record_rung(flow->owner));

@@ -25,7 +25,7 @@ struct record {
 	struct record_config config;
 	struct passwd *users;
 	struct iso8601 times;
-	uint64_t sequence;
+	uint64_t sequence;	/* of the last record; event.id is "RUN:SEQUENCE" */
 	size_t process_max;		/* bytes for one process's fragments */
 	size_t common_len;
 	char common[RECORD_COMMON_MAX];	/* members that every record repeats */
@@ -69,10 +69,6 @@ uint64_t record_end_real_ns(const struct flow *flow, const struct record_context
 
 /* success, failure or NULL */
 const char *record_outcome(const struct flow *flow);
-
-/* "RUN:SEQUENCE" with the next sequence; returns it. */
-#define RECORD_ID_MAX 64
-uint64_t record_next_id(struct record *r, char id[static RECORD_ID_MAX]);
 
 /* Shared by the records that are made seldom, with cJSON: @timestamp, event's common members and
  * the members every record repeats. *event is the event object, to be added to. */

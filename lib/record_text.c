@@ -58,9 +58,11 @@ static void add_owner(struct line *l, const struct record *r, const struct flow 
 	const char *program = p ? record_program(p) : NULL, *name = "";
 	char text[PROGRAM_BYTES], number[16] = "-";
 
-	if (flow->seen & FLOW_UID) {
-		snprintf(number, sizeof(number), "%u", flow->uid);
-		name = record_user(r, p, flow->uid);
+	if (flow->seen & FLOW_UID || (p && p->known & PROCESS_IDS)) {
+		uint32_t uid = flow->seen & FLOW_UID ? flow->uid : p->uid;
+
+		snprintf(number, sizeof(number), "%u", uid);
+		name = record_user(r, p, uid);
 	}
 	utf8_clean_text(text, sizeof(text), name, strlen(name), NULL);
 	add_column(l, text[0] ? text : number, USER_COLUMN);

@@ -89,6 +89,20 @@ static void an_address_is_printed_as_rfc_5952_says(void **state)
 	assert_string_equal(tuple_address(t.family, &t.dst, text), "2001:db8::");
 }
 
+static void an_ipv4_address_is_printed_as_the_library_does(void **state)
+{
+	char text[TUPLE_ADDRESS_MAX], expected[INET_ADDRSTRLEN];
+	union address a = { 0 };
+
+	(void)state;
+	for (unsigned int byte = 0; byte < 256; byte++) {
+		for (unsigned int i = 0; i < 4; i++)
+			a.bytes[i] = byte * (i + 1);
+		assert_string_equal(tuple_address(AF_INET, &a, text),
+				    inet_ntop(AF_INET, &a, expected, sizeof(expected)));
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -98,6 +112,7 @@ int main(void)
 		cmocka_unit_test(loopback_is_recognised_in_both_families),
 		cmocka_unit_test(a_hash_depends_on_key_and_on_every_field),
 		cmocka_unit_test(an_address_is_printed_as_rfc_5952_says),
+		cmocka_unit_test(an_ipv4_address_is_printed_as_the_library_does),
 	};
 
 	return cmocka_run_group_tests_name("tuple", tests, NULL, NULL);
