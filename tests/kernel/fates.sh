@@ -37,15 +37,19 @@ obstruct()
 	EOF
 }
 
-# fate FAMILY-TYPE PORT: what was written, in order.
+# fate FAMILY-TYPE PORT: what was written of each connection, in order.
 fate()
 {
-	select_records ".network.type == \"$1\" and .destination.port == $2" | jq -r '
+	jq -rs --arg type "$1" --argjson port "$2" '
+		map(select(.network.type == $type and .destination.port == $port)) as $all |
+		$all | map(.nfwho.connection_id) |
+		reduce .[] as $id ([]; if index([$id]) then . else . + [$id] end) | .[] as $id |
+		$all[] | select(.nfwho.connection_id == $id) |
 		if .event.action == "connection_attempted" then "start"
 		elif .event.action == "connection_ended" then
 			"end \(.event.reason) \(.event.outcome)" +
 			(if .event.type | index("denied") then " denied" else "" end)
-		else .event.action end'
+		else .event.action end' "$records"
 }
 
 # story REASONS: what should be. A tuple tried twice has its lines in pairs.
@@ -68,12 +72,37 @@ ended()
 	at_least "$1" '.event.action == "connection_ended"'
 }
 
+# Nobody but the trace may know how a socket without an answer ended: such an end may be left open,
+# which counts as right here; a wrong one may not.
+left_out()
+{
+	local reason=${2%% *} outcome="failure"
+
+	case $reason in
+	blocked) outcome="failure denied" ;;
+	closed | reset | expired | refused)
+		echo "$1"
+		return ;;
+	esac
+	sed "s/^end null .*/end $reason $outcome/" <<<"$1"
+}
+
+# Expired entries are cleared away by a dump, and else when the kernel comes round to them.
+forgotten_until_gone()
+{
+	here conntrack -L >/dev/null 2>&1
+	read -rt 0.3 -u "$idle"
+	gone "$1"
+}
+
 tell_fates()
 {
-	local mode=$1 family=$2 port reasons title
+	local mode=$1 family=$2 port reasons title found
 
 	while IFS=$'\t' read -r port reasons title; do
-		equal "$title, $family, $mode" "$(fate "$family" "$port")" "$(story "$reasons")"
+		found=$(fate "$family" "$port")
+		[[ $mode == trace ]] || found=$(left_out "$found" "$reasons")
+		equal "$title, $family, $mode" "$found" "$(story "$reasons")"
 	done < <(python3 "$fates" expected)
 }
 
@@ -85,6 +114,7 @@ run_fates()
 	collector_start "$@" || return
 	here python3 "$fates" connect 4 2>"$work/four" & four=$!
 	here python3 "$fates" connect 6 2>"$work/six" & six=$!
+	wait_for 30 forgotten_until_gone $six
 	wait $four || not_ok "the connections are made, ipv4: $(<"$work/four")"
 	wait $six || not_ok "the connections are made, ipv6: $(<"$work/six")"
 	wait_for 15 ended 38
