@@ -13,7 +13,7 @@ struct name {
 	size_t len;
 };
 
-/* prefix ID suffix. The same names are used with ".scope" (systemd driver) and without (cgroupfs). */
+/* With ".scope" behind the ID (systemd driver) or nothing (cgroupfs). */
 static const struct {
 	const char *prefix, *runtime;
 } by_prefix[] = {

@@ -139,9 +139,9 @@ void process_set_cgroup(struct process *p, uint64_t cgroup_id);
  * unknown. */
 struct process *process_get(struct process_table *t, uint32_t pid);
 
-/* The process that has this pid now, checked and if need be made from /proc (older than the trace,
- * or no trace at all: then a program begun since is noticed too). start_ticks != 0: only that very
- * process. Borrowed; NULL if it is gone. */
+/* The process that has this pid now: start time checked, made from /proc if the table has it not
+ * (older than the trace, or no trace at all). start_ticks != 0: only that very process. Borrowed;
+ * NULL if it is gone. */
 struct process *process_find(struct process_table *t, uint32_t pid, uint64_t start_ticks);
 
 /* Reads what only /proc has, once, command line first, if the process is still the same one (one
@@ -150,9 +150,8 @@ struct process *process_find(struct process_table *t, uint32_t pid, uint64_t sta
  * began. Returns true if anything new is known. */
 bool process_read(struct process_table *t, struct process *p);
 
-/* Without a trace the table hears of no exec: reads again what may have changed since (names, ids,
- * cgroup), and returns another image if the program is another one now. Borrowed; NULL if the
- * process is gone. */
+/* Looks at /proc again: names, ids and cgroup may be others, and without a trace the table hears of
+ * no exec: then the image returned is a new one. Borrowed; NULL if the process is gone. */
 struct process *process_refresh(struct process_table *t, struct process *p);
 
 /* The name of a thread (tid == pid: the process's). "" if unknown. */

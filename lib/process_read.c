@@ -18,6 +18,7 @@
 
 #define NS_PER_S 1000000000ull
 #define CREDIT_MAX_NS (NS_PER_S / 4)
+#define READ_TRIES 3
 
 /* Bits of a fresh image that replace what an image has; the rest only fills gaps. */
 #define REPLACED (PROCESS_EXECUTABLE | PROCESS_COMMAND_LINE | PROCESS_IDS | PROCESS_SESSION | \
@@ -82,6 +83,7 @@ static void read_ids(int dir_fd, struct process *p)
 	p->ruid = status.ruid;
 	p->gid = status.gid;
 	p->vpid = status.vpid;
+	memcpy(p->comm, status.comm, sizeof(p->comm));
 	p->known |= PROCESS_IDS;
 }
 
@@ -195,6 +197,26 @@ static int read_all(struct process_table *t, int dir_fd, struct process *p,
 	return 0;
 }
 
+/* The same where no record tells of an exec in the middle of it: then once more. */
+static int read_settled(struct process_table *t, int dir_fd, struct process *p,
+			struct procfs_stat *stat)
+{
+	struct procfs_stat before, after;
+	int err = 0;
+
+	for (int tries = 0; tries < READ_TRIES && !err; tries++) {
+		process_image_drop(p, UINT32_MAX);
+		err = procfs_read_stat(dir_fd, &before);
+		if (!err)
+			err = read_all(t, dir_fd, p, stat);
+		if (!err && (procfs_read_stat(dir_fd, &after) ||
+			     (before.start_stack == p->start_stack &&
+			      after.start_stack == p->start_stack)))
+			break;
+	}
+	return err;
+}
+
 /* Whether /proc shows the process that p is about, and not another with its pid. */
 static bool is_same(struct process_table *t, const struct process *p, uint64_t start_ticks)
 {
@@ -249,7 +271,8 @@ static struct process *enter(struct process_table *t, int dir_fd, uint32_t pid,
 	if (!p)
 		return NULL;
 	t->stats.reads++;
-	if (read_all(t, dir_fd, p, &stat) || (start_ticks && stat.start_ticks != start_ticks)) {
+	if ((t->traced ? read_all : read_settled)(t, dir_fd, p, &stat) ||
+	    (start_ticks && stat.start_ticks != start_ticks)) {
 		process_unref(p);
 		return NULL;
 	}
@@ -260,27 +283,40 @@ static struct process *enter(struct process_table *t, int dir_fd, uint32_t pid,
 	return p;
 }
 
-static void take_over(struct process *p, const struct process *fresh)
+/* Whether fresh, of which stat and executable are read, shows the program that p is. */
+static bool is_same_program(struct process_table *t, int dir_fd, const struct process *p,
+			    struct process *fresh)
 {
-	bool renamed = memcmp(p->comm, fresh->comm, sizeof(p->comm)) != 0;
-
-	if (renamed || p->uid != fresh->uid || p->ruid != fresh->ruid || p->gid != fresh->gid)
-		process_image_share(p, fresh, PROCESS_COMM | PROCESS_IDS);
-	p->checked_ns = fresh->checked_ns;
-}
-
-static bool is_same_program(const struct process *p, const struct process *fresh)
-{
-	if (p->start_stack != fresh->start_stack)
+	if (!(p->known & PROCESS_READ) || p->start_stack != fresh->start_stack)
 		return false;
 	if (p->known & fresh->known & PROCESS_EXECUTABLE)
 		return strcmp(p->executable, fresh->executable) == 0;
-	return p->start_stack || (p->command_line_len == fresh->command_line_len &&
-		(!p->command_line_len || memcmp(p->command_line, fresh->command_line,
-						p->command_line_len) == 0));
+	if (p->start_stack)
+		return true;
+	/* Not allowed to see either. */
+	read_command_line(t, dir_fd, fresh);
+	return p->command_line_len == fresh->command_line_len && (!p->command_line_len ||
+		memcmp(p->command_line, fresh->command_line, p->command_line_len) == 0);
 }
 
-/* Reads again below dir_fd, which may be another process's than p. */
+static bool differs(const char *a, const char *b)
+{
+	return a && b ? strcmp(a, b) != 0 : a != b;
+}
+
+/* What the same program may change: its name, its ids, its cgroup. */
+static void take_over(struct process_table *t, int dir_fd, struct process *p,
+		      struct process *fresh)
+{
+	read_ids(dir_fd, fresh);
+	read_cgroup(t, dir_fd, fresh);
+	if (memcmp(p->comm, fresh->comm, sizeof(p->comm)) != 0 || p->uid != fresh->uid ||
+	    p->ruid != fresh->ruid || p->gid != fresh->gid || differs(p->cgroup, fresh->cgroup))
+		process_image_share(p, fresh, PROCESS_COMM | PROCESS_IDS | PROCESS_CGROUP);
+	p->checked_ns = process_now();
+}
+
+/* Looks again below dir_fd, which may be another process's than p. */
 static struct process *reread(struct process_table *t, int dir_fd, struct process *p)
 {
 	struct process *fresh = process_image_new(p->pid);
@@ -289,18 +325,21 @@ static struct process *reread(struct process_table *t, int dir_fd, struct proces
 	if (!fresh)
 		return p;
 	t->stats.reads++;
-	if (read_all(t, dir_fd, fresh, &stat) || !is_same(t, p, stat.start_ticks)) {
+	if (procfs_read_stat(dir_fd, &stat) || !is_same(t, p, stat.start_ticks)) {
 		process_bury(t, p, process_now());
 		process_unref(fresh);
 		return NULL;
 	}
-	if ((p->known & PROCESS_READ) && is_same_program(p, fresh)) {
-		take_over(p, fresh);
-		process_unref(fresh);
-		return p;
+	take_stat(t, fresh, &stat);
+	read_executable(t, dir_fd, fresh);
+	if (is_same_program(t, dir_fd, p, fresh)) {
+		take_over(t, dir_fd, p, fresh);
+	} else if (read_settled(t, dir_fd, fresh, &stat) == 0) {
+		process_succeed(t, p, process_ref(fresh));
+		p = fresh;
 	}
-	process_succeed(t, p, fresh);
-	return fresh;
+	process_unref(fresh);
+	return p;
 }
 
 static struct process *find_one(struct process_table *t, uint32_t pid, uint64_t start_ticks)
@@ -317,8 +356,6 @@ static struct process *find_one(struct process_table *t, uint32_t pid, uint64_t 
 		p = NULL;
 	} else if (!p || p->exit_ns || !is_same(t, p, stat.start_ticks)) {
 		p = enter(t, dir_fd, pid, start_ticks);
-	} else if (!t->traced) {
-		p = reread(t, dir_fd, p);
 	}
 	if (dir_fd >= 0)
 		close(dir_fd);

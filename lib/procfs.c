@@ -39,21 +39,27 @@ static void skip_blanks(const char **at, const char *end)
 		(*at)++;
 }
 
+static void copy_comm(const char *bytes, size_t len, char out[static PROCFS_COMM_MAX])
+{
+	len = strnlen(bytes, len < PROCFS_COMM_MAX - 1 ? len : PROCFS_COMM_MAX - 1);
+	memcpy(out, bytes, len);
+	memset(out + len, 0, PROCFS_COMM_MAX - len);
+}
+
 /* The kernel writes a newline as \n and a backslash as \\ (proc_task_name), nothing else. */
 static void unescape_comm(const char *bytes, size_t len, char out[static PROCFS_COMM_MAX])
 {
+	char plain[PROCFS_COMM_MAX - 1];
 	size_t n = 0;
 
-	for (size_t i = 0; i < len && n < PROCFS_COMM_MAX - 1; i++) {
+	for (size_t i = 0; i < len && n < sizeof(plain); i++) {
 		char c = bytes[i];
 
 		if (c == '\\' && i + 1 < len && (bytes[i + 1] == 'n' || bytes[i + 1] == '\\'))
 			c = bytes[++i] == 'n' ? '\n' : '\\';
-		if (c == '\0')
-			break;
-		out[n++] = c;
+		plain[n++] = c;
 	}
-	memset(out + n, 0, PROCFS_COMM_MAX - n);
+	copy_comm(plain, n, out);
 }
 
 /* comm may hold parentheses and blanks; behind its last ')' stand only a letter and numbers. */
@@ -85,7 +91,7 @@ int procfs_parse_stat(const char *bytes, size_t len, struct procfs_stat *out)
 	out->kernel_thread = field[STAT_FLAGS] & PF_KTHREAD;
 	out->start_ticks = field[STAT_START];
 	out->start_stack = field[STAT_START_STACK];
-	unescape_comm(open + 1, close - open - 1, out->comm);
+	copy_comm(open + 1, close - open - 1, out->comm);
 	return 0;
 }
 
@@ -142,7 +148,9 @@ int procfs_parse_status(const char *bytes, size_t len, struct procfs_status *out
 		next = memchr(line, '\n', end - line);
 		if (!next)
 			break;
-		if (take_word(&at, next, "Uid:")) {
+		if (take_word(&at, next, "Name:\t")) {
+			unescape_comm(at, next - at, out->comm);
+		} else if (take_word(&at, next, "Uid:")) {
 			err = parse_ids(at, next, &out->ruid, &out->uid);
 			uid = true;
 		} else if (take_word(&at, next, "Gid:")) {
@@ -172,7 +180,10 @@ int procfs_parse_namespace(const char *bytes, size_t len, uint64_t *out)
 {
 	const char *end = bytes + len, *at = memchr(bytes, '[', len);
 
-	if (!at++ || take_number(&at, end, out) || end - at != 1 || *at != ']')
+	if (!at)
+		return -EINVAL;
+	at++;
+	if (take_number(&at, end, out) || end - at != 1 || *at != ']')
 		return -EINVAL;
 	return 0;
 }

@@ -24,12 +24,14 @@ struct procfs_stat {
 	bool kernel_thread;		/* PF_KTHREAD */
 	uint64_t start_ticks;		/* since boot, USER_HZ */
 	uint64_t start_stack;		/* other at each exec (ASLR); 0 without CAP_SYS_PTRACE */
-	char comm[PROCFS_COMM_MAX];	/* unescaped, cut at 15 bytes */
+	char comm[PROCFS_COMM_MAX];	/* as it stands, cut at 15 bytes: newline and backslash are
+					 * escaped by some kernels, plain in 6.18 */
 };
 
 struct procfs_status {
 	uint32_t uid, ruid, gid;	/* effective, real, effective */
 	uint32_t vpid;			/* last of NSpid; 0 where the kernel has none (before 4.1) */
+	char comm[PROCFS_COMM_MAX];	/* unescaped: always escaped here */
 };
 
 /* Returns 0, or -EINVAL when the text is not what the kernel writes. */
