@@ -221,7 +221,7 @@ static bool take_nspawn(struct name n, struct name below, struct cgroup_place *o
 
 void cgroup_describe(const char *path, size_t len, struct cgroup_place *out)
 {
-	struct name rest = { path, len }, below = { path, 0 }, n;
+	struct name rest = { path, strnlen(path, len) }, below = { path, 0 }, n;
 	bool unit = false, container = false;
 
 	out->unit[0] = out->container_id[0] = '\0';

@@ -18,7 +18,7 @@ struct cgroup_place {
 						 * NULL if container_id is "" */
 };
 
-/* Takes a path as /proc/PID/cgroup shows it, absolute, not necessarily NUL-terminated. Plain ids
+/* Takes a path as /proc/PID/cgroup shows it, absolute, ending at len or a NUL. Plain ids
  * under kubepods are called containerd's: since Kubernetes 1.24 only cri-dockerd makes the same. */
 void cgroup_describe(const char *path, size_t len, struct cgroup_place *out);
 

@@ -304,15 +304,23 @@ static bool differs(const char *a, const char *b)
 	return a && b ? strcmp(a, b) != 0 : a != b;
 }
 
-/* What the same program may change: its name, its ids, its cgroup. */
+static bool is_changed(const struct process *p, const struct process *fresh)
+{
+	return memcmp(p->comm, fresh->comm, sizeof(p->comm)) != 0 || p->uid != fresh->uid ||
+		p->ruid != fresh->ruid || p->gid != fresh->gid ||
+		p->executable_deleted != fresh->executable_deleted ||
+		differs(p->cgroup, fresh->cgroup);
+}
+
+/* The same program may have another name, ids and cgroup, and its file may be deleted. */
 static void take_over(struct process_table *t, int dir_fd, struct process *p,
 		      struct process *fresh)
 {
 	read_ids(dir_fd, fresh);
 	read_cgroup(t, dir_fd, fresh);
-	if (memcmp(p->comm, fresh->comm, sizeof(p->comm)) != 0 || p->uid != fresh->uid ||
-	    p->ruid != fresh->ruid || p->gid != fresh->gid || differs(p->cgroup, fresh->cgroup))
-		process_image_share(p, fresh, PROCESS_COMM | PROCESS_IDS | PROCESS_CGROUP);
+	if (is_changed(p, fresh))
+		process_image_share(p, fresh, PROCESS_COMM | PROCESS_IDS | PROCESS_CGROUP |
+				    PROCESS_EXECUTABLE);
 	p->checked_ns = process_now();
 }
 
