@@ -14,12 +14,17 @@
  * written, and the older time comes second), and a record that was being written while the rings
  * were looked at comes with the next call although its time lies before `until_ns` (it is handed
  * on then, late rather than lost). So a handler must not take times as never going back.
+ *
+ * What loss is told. The kernel's own LOST record stands where the next record found room, with the
+ * exact number, but that can be late. So a ring that was found nearly full is told at once, as a
+ * PERF_LOST of count 0: maybe something, maybe nothing.
  */
 #include "merge.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 static void heap_sift(struct merge *m, uint32_t i)
 {
@@ -45,18 +50,26 @@ static void heap_pop(struct merge *m)
 		heap_sift(m, 0);
 }
 
+void merge_tell_lost(struct merge *m, uint32_t cpu, uint64_t count, perf_handler *handler,
+		     void *data)
+{
+	struct perf_event event = { .kind = PERF_LOST, .cpu = cpu, .lost.count = count };
+	struct timespec now;
+
+	/* What was lost may be as new as this moment. */
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	event.time_ns = (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	m->stats.lost += count;
+	m->stats.records++;
+	handler(&event, data);
+}
+
 /* The ring was emptied because what stood in it was impossible. How much that was is not known. */
 static void broken_hand_on(struct merge *m, const struct watch *w, perf_handler *handler,
 			   void *data)
 {
-	struct perf_event event = {
-		.kind = PERF_LOST, .time_ns = m->last_ns, .cpu = w->cpu, .lost.count = 1,
-	};
-
 	m->stats.invalid++;
-	m->stats.lost++;
-	m->stats.records++;
-	handler(&event, data);
+	merge_tell_lost(m, w->cpu, 1, handler, data);
 }
 
 /* Finds the time of the ring's next record that has one. Returns false if there is none. */
@@ -120,8 +133,6 @@ static int record_hand_on(struct merge *m, struct watch *w, perf_handler *handle
 	if (result)
 		return 0;
 	event.cpu = w->cpu;
-	if (event.time_ns > m->last_ns)
-		m->last_ns = event.time_ns;
 	m->stats.records++;
 	if (event.kind == PERF_LOST)
 		m->stats.lost += event.lost.count;
@@ -146,8 +157,14 @@ int merge_read(struct merge *m, uint64_t until_ns, perf_handler *handler, void *
 		else
 			heap_sift(m, 0);
 	}
-	for (uint32_t i = 0; i < m->count; i++)
-		ring_release(&m->watches[i]->ring);
+	for (uint32_t i = 0; i < m->count; i++) {
+		struct watch *w = m->watches[i];
+
+		ring_release(&w->ring);
+		if (w->ring.was_full)
+			merge_tell_lost(m, w->cpu, 0, handler, data);
+		w->ring.was_full = false;
+	}
 	return handed_on;
 }
 

@@ -18,7 +18,6 @@ struct merge {
 	struct watch **watches;
 	struct merge_head *heap;		/* as much room as watches */
 	uint32_t count, heap_count;
-	uint64_t last_ns;			/* the newest time handed on */
 	struct perf_stats stats;
 	uint8_t scratch[RING_RECORD_MAX];
 };
@@ -30,6 +29,10 @@ void merge_remove(struct merge *m, uint32_t i);
 
 /* Frees what it allocated; the watches are the owner's. */
 void merge_fini(struct merge *m);
+
+/* Hands on a PERF_LOST of this moment (count 0: not known whether any). */
+void merge_tell_lost(struct merge *m, uint32_t cpu, uint64_t count, perf_handler *handler,
+		     void *data);
 
 /* As perf_read. Allocates nothing. The handler must not call it. */
 int merge_read(struct merge *m, uint64_t until_ns, perf_handler *handler, void *data);

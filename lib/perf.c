@@ -41,15 +41,13 @@ static void watches_remove(struct perf *p, uint32_t i)
 
 int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *data)
 {
-	int handed_on = 0;
+	int handed_on;
 
 	if (p->came_late) {
-		handler(&(struct perf_event){
-			.kind = PERF_LOST, .time_ns = p->merge.last_ns }, data);
+		merge_tell_lost(&p->merge, 0, 0, handler, data);
 		p->came_late = false;
-		handed_on++;
 	}
-	handed_on += merge_read(&p->merge, until_ns, handler, data);
+	handed_on = merge_read(&p->merge, until_ns, handler, data);
 	for (uint32_t i = p->merge.count; i-- > 0;) {
 		const struct watch *w = p->merge.watches[i];
 
@@ -127,9 +125,9 @@ static int online_read(bool online[static CPU_MAX])
 	int n, result = 0;
 	char separator;
 
+	memset(online, 0, CPU_MAX * sizeof(*online));
 	if (!file)
 		return -errno;
-	memset(online, 0, CPU_MAX * sizeof(*online));
 	do {
 		separator = '\n';
 		n = fscanf(file, "%u%c", &first, &separator);

@@ -63,7 +63,8 @@ struct perf_event {
 			const char *comm;	/* at most 15 bytes */
 		} comm;
 		struct {
-			uint64_t count;	/* 0: not known, a CPU came online unwatched */
+			uint64_t count;	/* 0: maybe some, as of time_ns: a ring was nearly
+					 * full, or a CPU came online unwatched */
 		} lost;
 	};
 };
@@ -85,7 +86,8 @@ typedef void perf_handler(const struct perf_event *event, void *data);
  * people. The caller owns *out.
  *
  * Needs (tried on 6.18): CAP_DAC_READ_SEARCH where tracefs is mounted and we are not root, or
- * CAP_SYS_ADMIN where it has to be; CAP_PERFMON (before 5.8 CAP_SYS_ADMIN) for the events;
+ * CAP_SYS_ADMIN where it has to be; CAP_PERFMON for the events (CAP_SYS_ADMIN
+ * before 5.8, and where kernel.perf_event_paranoid is 3, as Debian has it: tried on its 6.1);
  * CAP_IPC_LOCK for rings above perf_event_mlock_kb (516 KiB: the default just fits); six
  * descriptors per CPU. Afterwards only perf_update_cpus needs CAP_PERFMON still. */
 int perf_open(struct perf **out, const struct perf_config *config, const char **why);

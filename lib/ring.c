@@ -18,8 +18,11 @@ void ring_init(struct ring *r, void *memory, size_t page_bytes, size_t data_byte
 
 static void ring_empty(struct ring *r)
 {
+	bool was_full = r->was_full;
+
 	r->at = r->end;
 	ring_release(r);
+	r->was_full = was_full;		/* the caller knows of a loss anyway */
 }
 
 bool ring_begin(struct ring *r)
@@ -79,8 +82,13 @@ void ring_next(struct ring *r)
 
 void ring_release(struct ring *r)
 {
+	uint64_t margin = r->size / 2 < RING_NEARLY_FULL ? r->size / 2 : RING_NEARLY_FULL;
+
 	if (r->released == r->at)
 		return;
+	if (__atomic_load_n(&r->control->data_head, __ATOMIC_RELAXED) - r->released >
+	    r->size - margin)
+		r->was_full = true;
 	/* Our reads of the data come before the kernel sees that it may write there. */
 	__atomic_store_n(&r->control->data_tail, r->at, __ATOMIC_RELEASE);
 	r->released = r->at;

@@ -18,6 +18,7 @@
  *	ring_release(r);
  */
 
+#define RING_NEARLY_FULL 8192	/* bytes left (or half of a smaller ring): above any record of ours */
 #define RING_RECORD_MAX 65536	/* a record's size has 16 bits */
 
 struct ring {
@@ -26,6 +27,7 @@ struct ring {
 	uint64_t size;		/* of data, bytes */
 	uint64_t at, end;	/* next record to read; where the kernel had written up to */
 	uint64_t released;	/* up to here the kernel may write again */
+	bool was_full;		/* or nearly: something may not have found room. Never reset here */
 };
 
 /* `memory` holds page_bytes of control page and then data_bytes (a power of two, at least 8); it
@@ -52,7 +54,9 @@ const void *ring_record(const struct ring *r, uint8_t scratch[static RING_RECORD
  * the ring has come together, so that a long drain does not itself cause loss. */
 void ring_next(struct ring *r);
 
-/* Gives back all that was read. */
+/* Gives back all that was read. The kernel tells a loss only with the next record that finds room
+ * in this very ring, which may be much later; so every time, just before there is room again, it is
+ * looked whether there was little left, and was_full says so at once. */
 void ring_release(struct ring *r);
 
 #endif

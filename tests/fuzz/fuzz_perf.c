@@ -93,7 +93,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 4)
 		return 0;
 	merge.layout = real;
-	merge.last_ns = 0;
 	merge.stats = (struct perf_stats){ 0 };
 	for (int i = 0; i < 2; i++) {
 		for (uint64_t source = 0; source < SAMPLE_SOURCES; source++)

@@ -378,6 +378,24 @@ static void a_head_farther_than_the_ring_empties_it_and_is_told(void **state)
 	assert_int_equal(drain(f, UINT64_MAX), 1);
 }
 
+static void a_ring_found_nearly_full_is_told_before_the_kernel_tells(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int records = RING / 136;
+
+	for (unsigned int i = 0; i < records; i++)
+		put_state(&f->watch[0], 1, i + 1);
+	assert_int_equal(drain(f, UINT64_MAX), records);
+	assert_int_equal(f->count, records + 1);
+	assert_int_equal(f->seen[records].kind, PERF_LOST);
+	assert_int_equal(f->seen[records].lost.count, 0);
+	assert_true(f->seen[records].time_ns > records);
+	assert_int_equal(f->merge.stats.lost, 0);
+	put_state(&f->watch[0], 1, 1);
+	assert_int_equal(drain(f, UINT64_MAX), 1);
+	assert_int_equal(f->count, 1);
+}
+
 static void short_records_are_skipped_and_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -506,6 +524,7 @@ int main(void)
 		TEST(lost_is_handed_on_in_its_place_and_counted),
 		TEST(an_impossible_header_empties_its_ring_and_is_told),
 		TEST(a_head_farther_than_the_ring_empties_it_and_is_told),
+		TEST(a_ring_found_nearly_full_is_told_before_the_kernel_tells),
 		TEST(short_records_are_skipped_and_counted),
 		TEST(an_executed_name_lies_inside_its_record),
 		TEST(lives_begin_are_renamed_and_end),
