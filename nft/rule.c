@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rule.h"
+#include "expr.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -10,7 +11,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
 
@@ -18,7 +18,6 @@
 #define LIMIT_MAX 10000000		/* far below 1e9, where the kernel's tokens become 0 ns */
 #define LOOPBACK_IFINDEX 1		/* in every network namespace */
 #define TCP_FLAGS_OFFSET 13
-#define CT_STATE_NEW NF_CT_STATE_BIT(IP_CT_NEW)
 
 static const struct protocol {
 	enum ruleset_protocol flag;
@@ -117,150 +116,61 @@ static int print_comment(const struct rule *rule, char *buf, size_t size)
 			rule->untracked ? "untracked " : "", protocol_name(rule->protocol));
 }
 
-/* A rule in the making; the first failed allocation makes the rest do nothing. */
-struct maker {
-	struct nftnl_rule *rule;
-	bool failed;
-};
-
-static struct nftnl_expr *add(struct maker *maker, const char *name)
-{
-	struct nftnl_expr *expr = maker->failed ? NULL : nftnl_expr_alloc(name);
-
-	if (!expr) {
-		maker->failed = true;
-		return NULL;
-	}
-	nftnl_rule_add_expr(maker->rule, expr);
-	return expr;
-}
-
-static void add_compare(struct maker *maker, uint32_t op, const void *data, uint32_t len)
-{
-	struct nftnl_expr *expr = add(maker, "cmp");
-
-	if (!expr)
-		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_CMP_OP, op);
-	nftnl_expr_set(expr, NFTNL_EXPR_CMP_DATA, data, len);
-}
-
-static void add_mask(struct maker *maker, const void *mask, uint32_t len)
-{
-	static const uint8_t zero[4];
-	struct nftnl_expr *expr = add(maker, "bitwise");
-
-	if (!expr)
-		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_SREG, NFT_REG_1);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_DREG, NFT_REG_1);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_BITWISE_LEN, len);
-	nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_MASK, mask, len);
-	nftnl_expr_set(expr, NFTNL_EXPR_BITWISE_XOR, zero, len);
-}
-
-static void add_meta(struct maker *maker, uint32_t key)
-{
-	struct nftnl_expr *expr = add(maker, "meta");
-
-	if (!expr)
-		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_KEY, key);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_META_DREG, NFT_REG_1);
-}
-
-static void add_protocol(struct maker *maker, uint8_t protocol)
+static void add_protocol(struct expr_maker *maker, uint8_t protocol)
 {
 	static const uint8_t mask = TH_FIN | TH_SYN | TH_RST | TH_ACK, syn = TH_SYN;
-	struct nftnl_expr *expr;
 
-	add_meta(maker, NFT_META_L4PROTO);
-	add_compare(maker, NFT_CMP_EQ, &protocol, sizeof(protocol));
+	expr_meta(maker, NFT_META_L4PROTO);
+	expr_compare(maker, NFT_CMP_EQ, &protocol, sizeof(protocol));
 	if (protocol != IPPROTO_TCP)
 		return;
-	expr = add(maker, "payload");
-	if (!expr)
-		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, TCP_FLAGS_OFFSET);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, sizeof(syn));
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
-	add_mask(maker, &mask, sizeof(mask));
-	add_compare(maker, NFT_CMP_EQ, &syn, sizeof(syn));
+	expr_transport(maker, TCP_FLAGS_OFFSET, sizeof(syn));
+	expr_mask(maker, &mask, sizeof(mask));
+	expr_compare(maker, NFT_CMP_EQ, &syn, sizeof(syn));
 }
 
 /* A SYN that is not tracked begins a connection all the same, and says so by its prefix: nothing
  * will be heard of it from conntrack. Of other protocols every untracked packet would match. */
-static void add_state(struct maker *maker, bool untracked)
+static void add_state(struct expr_maker *maker, bool untracked)
 {
 	static const uint32_t none;
-	uint32_t states = untracked ? NF_CT_STATE_UNTRACKED_BIT : CT_STATE_NEW;
-	struct nftnl_expr *expr = add(maker, "ct");
+	uint32_t states = untracked ? NF_CT_STATE_UNTRACKED_BIT : NF_CT_STATE_BIT(IP_CT_NEW);
 
-	if (!expr)
-		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_KEY, NFT_CT_STATE);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, NFT_REG_1);
-	add_mask(maker, &states, sizeof(states));
-	add_compare(maker, NFT_CMP_NEQ, &none, sizeof(none));
+	expr_ct(maker, NFT_CT_STATE);
+	expr_mask(maker, &states, sizeof(states));
+	expr_compare(maker, NFT_CMP_NEQ, &none, sizeof(none));
 }
 
-static void add_not_loopback(struct maker *maker, uint32_t key)
+static void add_not_loopback(struct expr_maker *maker, uint32_t key)
 {
 	static const uint32_t loopback = LOOPBACK_IFINDEX;
 
-	add_meta(maker, key);
-	add_compare(maker, NFT_CMP_NEQ, &loopback, sizeof(loopback));
+	expr_meta(maker, key);
+	expr_compare(maker, NFT_CMP_NEQ, &loopback, sizeof(loopback));
 }
 
-static void add_counter(struct maker *maker, const char *name)
+static const char *prefix_of(const struct ruleset_config *config, const struct rule *rule)
 {
-	struct nftnl_expr *expr = add(maker, "objref");
-
-	if (!expr)
-		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_OBJREF_IMM_TYPE, NFT_OBJECT_COUNTER);
-	nftnl_expr_set_str(expr, NFTNL_EXPR_OBJREF_IMM_NAME, name);
+	return rule->untracked ? config->untracked_prefix : config->prefix;
 }
 
-/* Returns out of the chain, whose policy accepts: nothing is dropped here. */
-static void add_over_limit(struct maker *maker, uint32_t per_second)
+/* What is over the limit leaves the chain, whose policy accepts: nothing is dropped here. The log
+ * has no queue threshold: it could only lower the one the collector sets for its group. */
+static void add_action(struct expr_maker *maker, const struct ruleset_config *config,
+		       const struct rule *rule)
 {
-	struct nftnl_expr *limit = add(maker, "limit"), *verdict;
-
-	if (!limit)
-		return;
-	nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_RATE, per_second);
-	nftnl_expr_set_u64(limit, NFTNL_EXPR_LIMIT_UNIT, 1);
-	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_BURST, per_second);
-	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_TYPE, NFT_LIMIT_PKTS);
-	nftnl_expr_set_u32(limit, NFTNL_EXPR_LIMIT_FLAGS, NFT_LIMIT_F_INV);
-	add_counter(maker, RULE_COUNTER_LIMITED);
-	verdict = add(maker, "immediate");
-	if (!verdict)
-		return;
-	nftnl_expr_set_u32(verdict, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(verdict, NFTNL_EXPR_IMM_VERDICT, NFT_RETURN);
+	if (rule->over_limit) {
+		expr_over_limit(maker, config->limit_per_second);
+		expr_count(maker, RULE_COUNTER_LIMITED);
+		expr_return(maker);
+	} else {
+		expr_count(maker, RULE_COUNTER_MATCHED);
+		expr_log(maker, prefix_of(config, rule), config->group,
+			 config->snaplen_bytes);
+	}
 }
 
-/* No queue threshold: it could only lower the one the collector sets for its group. */
-static void add_log(struct maker *maker, const struct ruleset_config *config,
-		    const struct rule *rule)
-{
-	struct nftnl_expr *expr;
-
-	add_counter(maker, RULE_COUNTER_MATCHED);
-	expr = add(maker, "log");
-	if (!expr)
-		return;
-	nftnl_expr_set_str(expr, NFTNL_EXPR_LOG_PREFIX,
-			   rule->untracked ? config->untracked_prefix : config->prefix);
-	nftnl_expr_set_u16(expr, NFTNL_EXPR_LOG_GROUP, config->group);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, config->snaplen_bytes);
-}
-
-static void set_comment(struct maker *maker, const struct rule *rule)
+static void set_comment(struct expr_maker *maker, const struct rule *rule)
 {
 	struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(256);
 	char comment[NFTNL_UDATA_COMMENT_MAXLEN];
@@ -278,7 +188,7 @@ static void set_comment(struct maker *maker, const struct rule *rule)
 
 struct nftnl_rule *rule_build(const struct ruleset_config *config, const struct rule *rule)
 {
-	struct maker maker = { .rule = nftnl_rule_alloc() };
+	struct expr_maker maker = { .rule = nftnl_rule_alloc() };
 
 	if (!maker.rule)
 		return NULL;
@@ -290,10 +200,7 @@ struct nftnl_rule *rule_build(const struct ruleset_config *config, const struct 
 		add_state(&maker, rule->untracked);
 	if (!config->loopback)
 		add_not_loopback(&maker, rule->hook->interface_key);
-	if (rule->over_limit)
-		add_over_limit(&maker, config->limit_per_second);
-	else
-		add_log(&maker, config, rule);
+	add_action(&maker, config, rule);
 	set_comment(&maker, rule);
 	if (!maker.failed)
 		return maker.rule;
@@ -319,44 +226,8 @@ int rule_print(const struct ruleset_config *config, const struct rule *rule, cha
 			 config->limit_per_second, config->limit_per_second);
 	else
 		snprintf(action, sizeof(action), "counter name " RULE_COUNTER_MATCHED
-			 " log prefix \"%s\" group %u snaplen %u",
-			 rule->untracked ? config->untracked_prefix : config->prefix,
+			 " log prefix \"%s\" group %u snaplen %u", prefix_of(config, rule),
 			 config->group, config->snaplen_bytes);
 	print_comment(rule, comment, sizeof(comment));
 	return snprintf(buf, size, "%s %s comment \"%s\"", match, action, comment);
-}
-
-/* libnftnl has no comparison; what it prints of an expression is all that the expression does. */
-static bool expr_equal(const struct nftnl_expr *a, const struct nftnl_expr *b)
-{
-	const char *name_a = nftnl_expr_get_str(a, NFTNL_EXPR_NAME);
-	const char *name_b = nftnl_expr_get_str(b, NFTNL_EXPR_NAME);
-	char text_a[512] = "", text_b[512] = "";
-
-	if (!name_a || !name_b || strcmp(name_a, name_b) != 0)
-		return false;
-	nftnl_expr_snprintf(text_a, sizeof(text_a), a, NFTNL_OUTPUT_DEFAULT, 0);
-	nftnl_expr_snprintf(text_b, sizeof(text_b), b, NFTNL_OUTPUT_DEFAULT, 0);
-	return strcmp(text_a, text_b) == 0;
-}
-
-bool rule_equal(const struct nftnl_rule *a, const struct nftnl_rule *b)
-{
-	struct nftnl_expr_iter *iter_a = nftnl_expr_iter_create(a);
-	struct nftnl_expr_iter *iter_b = nftnl_expr_iter_create(b);
-	bool equal = iter_a && iter_b;
-	struct nftnl_expr *expr_a = NULL, *expr_b = NULL;
-
-	while (equal) {
-		expr_a = nftnl_expr_iter_next(iter_a);
-		expr_b = nftnl_expr_iter_next(iter_b);
-		if (!expr_a || !expr_b)
-			break;
-		equal = expr_equal(expr_a, expr_b);
-	}
-	if (iter_a)
-		nftnl_expr_iter_destroy(iter_a);
-	if (iter_b)
-		nftnl_expr_iter_destroy(iter_b);
-	return equal && !expr_a && !expr_b;
 }

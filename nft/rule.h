@@ -39,7 +39,4 @@ struct nftnl_rule *rule_build(const struct ruleset_config *config, const struct 
 int rule_print(const struct ruleset_config *config, const struct rule *rule, char *buf,
 	       size_t size);
 
-/* True if both do the same: handles, comments and counts are left out of account. */
-bool rule_equal(const struct nftnl_rule *a, const struct nftnl_rule *b);
-
 #endif

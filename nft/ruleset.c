@@ -1,39 +1,27 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ruleset.h"
 #include "batch.h"
+#include "counter.h"
 #include "monitor.h"
 #include "rule.h"
 #include "standing.h"
+#include "table.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#include <libnftnl/chain.h>
-#include <libnftnl/object.h>
-#include <libnftnl/rule.h>
-#include <libnftnl/table.h>
-#include <libnftnl/udata.h>
-
 #define TRIES 16	/* when others change the ruleset between our look and our batch */
-
-/* A kernel counter that may begin again at zero, as one that only grows. */
-struct tally {
-	uint64_t before;	/* counted by those that are gone */
-	uint64_t seen;		/* last value of the present one */
-};
 
 struct ruleset {
 	struct nl nl;
 	struct ruleset_config config;
 	char prefix[128], untracked_prefix[128];
 	struct monitor *monitor;
-	struct tally matched, limited;
+	struct counter matched, limited;
 	uint32_t log_rules;
 	bool silent;		/* no rules on purpose: ruleset_silence() */
 };
@@ -146,127 +134,6 @@ int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owne
 	return 0;
 }
 
-static int set_comment(struct nftnl_table *table)
-{
-	struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(256);
-
-	if (!udata)
-		return -ENOMEM;
-	nftnl_udata_put_strz(udata, NFTNL_UDATA_TABLE_COMMENT, RULE_TABLE_COMMENT);
-	nftnl_table_set_data(table, NFTNL_TABLE_USERDATA, nftnl_udata_buf_data(udata),
-			     nftnl_udata_buf_len(udata));
-	nftnl_udata_buf_free(udata);
-	return 0;
-}
-
-static int put_table(struct batch *batch, uint16_t type, uint16_t nl_flags, uint32_t table_flags)
-{
-	struct nlmsghdr *nlh = batch_message(batch, type, NFPROTO_INET, nl_flags);
-	struct nftnl_table *table = nftnl_table_alloc();
-	int err = -ENOMEM;
-
-	if (!nlh || !table)
-		goto out;
-	nftnl_table_set_str(table, NFTNL_TABLE_NAME, RULESET_TABLE);
-	err = 0;
-	if (type == NFT_MSG_NEWTABLE) {
-		nftnl_table_set_u32(table, NFTNL_TABLE_FLAGS, table_flags);
-		err = set_comment(table);
-	}
-	if (err)
-		goto out;
-	nftnl_table_nlmsg_build_payload(nlh, table);
-	batch_message_end(batch, nlh);
-out:
-	if (table)
-		nftnl_table_free(table);
-	return err;
-}
-
-static int put_counter(struct batch *batch, const char *name)
-{
-	struct nlmsghdr *nlh = batch_message(batch, NFT_MSG_NEWOBJ, NFPROTO_INET,
-					     NLM_F_CREATE | NLM_F_EXCL);
-	struct nftnl_obj *obj = nftnl_obj_alloc();
-	int err = -ENOMEM;
-
-	if (!nlh || !obj)
-		goto out;
-	nftnl_obj_set_str(obj, NFTNL_OBJ_TABLE, RULESET_TABLE);
-	nftnl_obj_set_str(obj, NFTNL_OBJ_NAME, name);
-	nftnl_obj_set_u32(obj, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
-	nftnl_obj_set_u64(obj, NFTNL_OBJ_CTR_PKTS, 0);
-	nftnl_obj_set_u64(obj, NFTNL_OBJ_CTR_BYTES, 0);
-	nftnl_obj_nlmsg_build_payload(nlh, obj);
-	batch_message_end(batch, nlh);
-	err = 0;
-out:
-	if (obj)
-		nftnl_obj_free(obj);
-	return err;
-}
-
-static int put_chain(struct batch *batch, const struct hook *hook)
-{
-	struct nlmsghdr *nlh = batch_message(batch, NFT_MSG_NEWCHAIN, NFPROTO_INET,
-					     NLM_F_CREATE | NLM_F_EXCL);
-	struct nftnl_chain *chain = nftnl_chain_alloc();
-	int err = -ENOMEM;
-
-	if (!nlh || !chain)
-		goto out;
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, RULESET_TABLE);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, hook->name);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter");
-	nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook->number);
-	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, HOOK_PRIORITY);
-	nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
-	nftnl_chain_nlmsg_build_payload(nlh, chain);
-	batch_message_end(batch, nlh);
-	err = 0;
-out:
-	if (chain)
-		nftnl_chain_free(chain);
-	return err;
-}
-
-static int put_rule(struct batch *batch, const struct ruleset_config *config,
-		    const struct rule *rule)
-{
-	struct nlmsghdr *nlh = batch_message(batch, NFT_MSG_NEWRULE, NFPROTO_INET,
-					     NLM_F_CREATE | NLM_F_APPEND);
-	struct nftnl_rule *built = rule_build(config, rule);
-
-	if (!nlh || !built) {
-		if (built)
-			nftnl_rule_free(built);
-		return -ENOMEM;
-	}
-	nftnl_rule_nlmsg_build_payload(nlh, built);
-	batch_message_end(batch, nlh);
-	nftnl_rule_free(built);
-	return 0;
-}
-
-static int put_everything(struct batch *batch, const struct ruleset_config *config, bool owned)
-{
-	struct rule rules[RULES_MAX];
-	unsigned int count = rule_list(config, rules);
-	int err = put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL,
-			    owned ? STANDING_FLAG_OWNER : 0);
-
-	if (!err)
-		err = put_counter(batch, RULE_COUNTER_MATCHED);
-	if (!err)
-		err = put_counter(batch, RULE_COUNTER_LIMITED);
-	for (size_t h = 0; h < HOOK_COUNT && !err; h++)
-		if (config->hooks & hooks[h].flag)
-			err = put_chain(batch, &hooks[h]);
-	for (unsigned int i = 0; i < count && !err; i++)
-		err = put_rule(batch, config, &rules[i]);
-	return err;
-}
-
 /* What a refusal of this message means. */
 static int meaning(int err, uint16_t type, bool owned)
 {
@@ -301,18 +168,6 @@ static int may_touch(const struct ruleset *r, const struct standing *standing)
 
 enum goal { GOAL_REMOVE, GOAL_SILENCE, GOAL_UNOWNED, GOAL_OWNED };
 
-/* DELRULE that names neither chain nor handle: all rules of the table. */
-static int put_flush(struct batch *batch)
-{
-	struct nlmsghdr *nlh = batch_message(batch, NFT_MSG_DELRULE, NFPROTO_INET, 0);
-
-	if (!nlh)
-		return -ENOMEM;
-	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, RULESET_TABLE);
-	batch_message_end(batch, nlh);
-	return 0;
-}
-
 static int try_change(struct ruleset *r, enum goal goal)
 {
 	struct standing standing;
@@ -330,11 +185,11 @@ static int try_change(struct ruleset *r, enum goal goal)
 	if (err)
 		return err;
 	if (goal == GOAL_SILENCE)
-		err = put_flush(&batch);
+		err = table_put_flush(&batch);
 	else if (standing.exists)
-		err = put_table(&batch, NFT_MSG_DELTABLE, 0, 0);
+		err = table_put_delete(&batch);
 	if (!err && goal > GOAL_SILENCE)
-		err = put_everything(&batch, &r->config, goal == GOAL_OWNED);
+		err = table_put(&batch, &r->config, goal == GOAL_OWNED);
 	if (!err) {
 		err = batch_send(&batch);
 		err = meaning(err, batch.failed_type, goal == GOAL_OWNED);
@@ -352,20 +207,6 @@ static int change(struct ruleset *r, enum goal goal)
 	return err == -ERESTART ? -EAGAIN : err;
 }
 
-static void tally_begin_again(struct tally *tally)
-{
-	tally->before += tally->seen;
-	tally->seen = 0;
-}
-
-static uint64_t tally_add(struct tally *tally, uint64_t value)
-{
-	if (value < tally->seen)
-		tally_begin_again(tally);
-	tally->seen = value;
-	return tally->before + value;
-}
-
 int ruleset_create(struct ruleset *r, bool owned)
 {
 	int err = change(r, owned ? GOAL_OWNED : GOAL_UNOWNED);
@@ -373,8 +214,8 @@ int ruleset_create(struct ruleset *r, bool owned)
 	if (err)
 		return err;
 	r->silent = false;
-	tally_begin_again(&r->matched);
-	tally_begin_again(&r->limited);
+	counter_begin_again(&r->matched);
+	counter_begin_again(&r->limited);
 	return 0;
 }
 
@@ -391,59 +232,18 @@ int ruleset_remove(struct ruleset *r)
 	return change(r, GOAL_REMOVE);
 }
 
-struct counter {
-	uint64_t packets;
-	uint32_t use;		/* rules that count with it */
-};
-
-static int read_counter(const struct nlmsghdr *nlh, void *data)
-{
-	struct counter *counter = data;
-	struct nftnl_obj *obj = nftnl_obj_alloc();
-	int err = 0;
-
-	if (!obj)
-		return -ENOMEM;
-	if (nftnl_obj_nlmsg_parse(nlh, obj) < 0) {
-		err = -EBADMSG;
-	} else {
-		counter->packets = nftnl_obj_get_u64(obj, NFTNL_OBJ_CTR_PKTS);
-		counter->use = nftnl_obj_get_u32(obj, NFTNL_OBJ_USE);
-	}
-	nftnl_obj_free(obj);
-	return err;
-}
-
-static int ask_counter(struct ruleset *r, const char *name, uint32_t rules, uint64_t *packets)
-{
-	_Alignas(struct nlmsghdr) char buf[256];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETOBJ, NFPROTO_INET, 0, 0);
-	struct counter counter = { 0 };
-	int err;
-
-	mnl_attr_put_strz(nlh, NFTA_OBJ_TABLE, RULESET_TABLE);
-	mnl_attr_put_strz(nlh, NFTA_OBJ_NAME, name);
-	mnl_attr_put_u32(nlh, NFTA_OBJ_TYPE, htonl(NFT_OBJECT_COUNTER));
-	err = nl_request(&r->nl, nlh, read_counter, &counter);
-	if (!err && counter.use < rules)
-		err = -ENOENT;
-	*packets = counter.packets;
-	return err;
-}
-
 int ruleset_counters(struct ruleset *r, uint64_t *matched, uint64_t *limited)
 {
 	uint32_t log_rules = r->silent ? 0 : r->log_rules;
 	uint32_t limit_rules = r->config.limit_per_second ? log_rules : 0;
-	uint64_t raw_matched, raw_limited;
-	int err = ask_counter(r, RULE_COUNTER_MATCHED, log_rules, &raw_matched);
+	int err = counter_read(&r->matched, &r->nl, RULE_COUNTER_MATCHED, log_rules);
 
 	if (!err)
-		err = ask_counter(r, RULE_COUNTER_LIMITED, limit_rules, &raw_limited);
+		err = counter_read(&r->limited, &r->nl, RULE_COUNTER_LIMITED, limit_rules);
 	if (err)
 		return err;
-	*matched = tally_add(&r->matched, raw_matched);
-	*limited = tally_add(&r->limited, raw_limited);
+	*matched = counter_packets(&r->matched);
+	*limited = counter_packets(&r->limited);
 	return 0;
 }
 

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "standing.h"
+#include "expr.h"
 #include "rule.h"
+#include "table.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
@@ -159,7 +161,7 @@ static int compare_rule(struct reading *reading, const struct nftnl_rule *standi
 	wanted = rule_build(reading->config, rule);
 	if (!wanted)
 		return -ENOMEM;
-	if (!rule_equal(standing, wanted))
+	if (!expr_all_equal(standing, wanted))
 		reading->differs = true;
 	nftnl_rule_free(wanted);
 	return 0;
@@ -216,7 +218,7 @@ static int read_all(struct nl *nl, struct reading *reading)
 		rules_seen += reading->seen[h];
 	reading->out->as_configured = !reading->differs && rules_seen == reading->rule_count &&
 		reading->out->use == chain_count + OBJECT_COUNT &&
-		!(reading->out->flags & STANDING_FLAG_DORMANT);
+		!(reading->out->flags & TABLE_FLAG_DORMANT);
 	return err;
 }
 

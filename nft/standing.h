@@ -5,16 +5,12 @@
 #include "nl.h"
 #include "ruleset.h"
 
-/* Flags of a table, under names of their own: headers older than 5.12 have no owner. */
-#define STANDING_FLAG_DORMANT 0x1
-#define STANDING_FLAG_OWNER 0x2
-
 /* The table of our name as it stands in the kernel. */
 struct standing {
 	bool exists;
 	bool marked;		/* its comment (or a rule's, before Linux 5.10) says it is ours */
 	bool as_configured;	/* chains, hooks and rules are those of the configuration */
-	uint32_t flags;		/* STANDING_FLAG_* */
+	uint32_t flags;		/* TABLE_FLAG_* */
 	uint32_t owner_portid;	/* 0: nobody's */
 	uint32_t use;		/* chains and objects in it */
 };

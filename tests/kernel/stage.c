@@ -132,6 +132,7 @@ struct ruleset_config stage_config(void)
 	return (struct ruleset_config){
 		.group = 617, .snaplen_bytes = RULESET_SNAPLEN_BYTES, .hooks = RULESET_OUTPUT,
 		.protocols = RULESET_TCP, .conntrack = true, .prefix = RULESET_PREFIX,
+		.untracked_prefix = RULESET_PREFIX_UNTRACKED,
 	};
 }
 

@@ -216,6 +216,22 @@ static void the_counter_only_grows(void **state)
 	ruleset_close(r);
 }
 
+static void silenced_rules_leave_their_last_count(void **state)
+{
+	struct ruleset_config config = stage_config();
+	struct ruleset *r = create(&config);
+
+	(void)state;
+	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(ruleset_silence(r), 0);
+	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(matched(r), 1);
+	assert_int_equal(ruleset_create(r, true), 0);
+	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(matched(r), 2);
+	ruleset_close(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -227,6 +243,7 @@ int main(void)
 		cmocka_unit_test_setup(what_is_over_the_limit_is_counted_and_still_goes_out,
 				       flush),
 		cmocka_unit_test_setup(the_counter_only_grows, flush),
+		cmocka_unit_test_setup(silenced_rules_leave_their_last_count, flush),
 	};
 
 	if (stage_enter() < 0)

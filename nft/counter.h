@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_COUNTER_H
+#define NFWHO_COUNTER_H
+
+#include "nl.h"
+
+/* A named counter of our table that may begin again at zero, as one that only grows. */
+
+struct counter {
+	uint64_t before;	/* counted by those that are gone */
+	uint64_t seen;		/* last value of the present one */
+};
+
+/* Asks for the counter with this name. 0, -ENOENT (it is gone, or fewer rules than `rules` count
+ * with it), or -errno; *counter is then as it was. */
+int counter_read(struct counter *counter, struct nl *nl, const char *name, uint32_t rules);
+
+/* The table was made anew. */
+void counter_begin_again(struct counter *counter);
+
+uint64_t counter_packets(const struct counter *counter);
+
+#endif

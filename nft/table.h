@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_TABLE_H
+#define NFWHO_TABLE_H
+
+#include "batch.h"
+#include "ruleset.h"
+
+/* Our table as messages of a batch. */
+
+/* Flags of a table, under names of their own: headers older than 5.12 have no owner. */
+#define TABLE_FLAG_DORMANT 0x1
+#define TABLE_FLAG_OWNER 0x2
+
+/* Everything: the table, its two counters, chains and rules. 0 or -ENOMEM. */
+int table_put(struct batch *batch, const struct ruleset_config *config, bool owned);
+
+/* Its removal, or only that of all its rules. 0 or -ENOMEM. */
+int table_put_delete(struct batch *batch);
+int table_put_flush(struct batch *batch);
+
+#endif
