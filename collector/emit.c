@@ -38,6 +38,11 @@ static void emit(struct collector *c, enum record_action action, const struct fl
 		if (len > 0)
 			sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
 	}
+	if (formats & 1u << FORMAT_ULOGD) {
+		len = record_ulogd(c->record, action, f, &context, line, sizeof(line));
+		if (len > 0)
+			sinks_write(c->sinks, FORMAT_ULOGD, line, (size_t)len);
+	}
 	if (formats & 1u << FORMAT_TEXT) {
 		len = record_text(c->record, action, f, &context, c->colour, line, sizeof(line));
 		if (len > 0)
