@@ -8,6 +8,14 @@
 
 #define SINKS_MAX OPTIONS_OUTPUTS_MAX
 
+/* Only while the pid is still this program's; the first thread's name the record knows itself. */
+static const char *thread_name(struct collector *c, const struct process *p, uint32_t tid)
+{
+	if (tid == p->pid || process_get(c->processes, p->pid) != p)
+		return "";
+	return process_thread_name(c->processes, p->pid, tid);
+}
+
 static void fill_context(struct collector *c, const struct flow *f, struct record_context *context)
 {
 	*context = (struct record_context) {
@@ -21,7 +29,7 @@ static void fill_context(struct collector *c, const struct flow *f, struct recor
 	if (f->owner == OWNER_CGROUP && f->cgroup_id)
 		context->cgroup_path = owner_cgroup_path(c->owner, f->cgroup_id);
 	if (f->owner == OWNER_TRACE && f->process && f->tid)
-		context->thread_name = process_thread_name(c->processes, f->process->pid, f->tid);
+		context->thread_name = thread_name(c, f->process, f->tid);
 	context->holders = join_shared_with(&c->join, f, &context->holder_count);
 }
 

@@ -341,9 +341,9 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 		json_number(j, "connect_ns", flow->answer_ns - flow->start_ns);
 	if (v->action != RECORD_CONNECTION_ATTEMPTED && record_conn_state(flow)[0])
 		json_word(j, "conn_state", record_conn_state(flow));
-	if (v->action == RECORD_CONNECTION_ATTEMPTED && flow->packet_ns &&
-	    context->now_ns >= flow->packet_ns)
-		json_number(j, "owner_delay_ns", context->now_ns - flow->packet_ns);
+	if (v->action == RECORD_CONNECTION_ATTEMPTED && flow->start_ns &&
+	    !has(v, FLOW_RESUMED) && context->now_ns >= flow->start_ns)
+		json_number(j, "owner_delay_ns", context->now_ns - flow->start_ns);
 	json_close(j);
 }
 
