@@ -18,7 +18,7 @@
  *	ring_release(r);
  */
 
-#define RING_NEARLY_FULL 8192	/* bytes left (or half of a smaller ring): above any record of ours */
+#define RING_NEARLY_FULL 8192	/* bytes left, or half of a smaller ring */
 #define RING_RECORD_MAX 65536	/* a record's size has 16 bits */
 
 struct ring {
