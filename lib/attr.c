@@ -5,6 +5,23 @@
 #include <errno.h>
 #include <string.h>
 
+/* As mnl_attr_get_*(), which are calls into another object: eight tables make up one conntrack
+ * message, and those calls were most of its cost. */
+static unsigned int type_of(const struct nlattr *attr)
+{
+	return attr->nla_type & NLA_TYPE_MASK;
+}
+
+static const void *payload_of(const struct nlattr *attr)
+{
+	return (const uint8_t *)attr + MNL_ATTR_HDRLEN;
+}
+
+static size_t payload_len_of(const struct nlattr *attr)
+{
+	return attr->nla_len - MNL_ATTR_HDRLEN;
+}
+
 int attr_table(const struct nlattr **tb, unsigned int max, const void *attrs, size_t len)
 {
 	const uint8_t *at = attrs;
@@ -16,8 +33,8 @@ int attr_table(const struct nlattr **tb, unsigned int max, const void *attrs, si
 
 		if (attr->nla_len < sizeof(*attr) || attr->nla_len > len)
 			return -EBADMSG;
-		if (mnl_attr_get_type(attr) <= max)
-			tb[mnl_attr_get_type(attr)] = attr;
+		if (type_of(attr) <= max)
+			tb[type_of(attr)] = attr;
 		if (step > len)		/* the last one's padding may be left out */
 			step = len;
 		at += step;
@@ -41,14 +58,14 @@ int attr_table_of_nest(const struct nlattr **tb, unsigned int max, const struct 
 {
 	if (!nest)
 		return -ENOENT;
-	return attr_table(tb, max, mnl_attr_get_payload(nest), mnl_attr_get_payload_len(nest));
+	return attr_table(tb, max, payload_of(nest), payload_len_of(nest));
 }
 
 static bool copy(const struct nlattr *attr, void *value, size_t size)
 {
-	if (!attr || mnl_attr_get_payload_len(attr) != size)
+	if (!attr || payload_len_of(attr) != size)
 		return false;
-	memcpy(value, mnl_attr_get_payload(attr), size);
+	memcpy(value, payload_of(attr), size);
 	return true;
 }
 
