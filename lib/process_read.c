@@ -197,6 +197,15 @@ static int read_all(struct process_table *t, int dir_fd, struct process *p,
 	return 0;
 }
 
+/* execve(2) gives the executable first; arguments and stack follow a moment later. */
+static bool is_settled(const struct process *p, const struct procfs_stat *before,
+		       const struct procfs_stat *after)
+{
+	if ((p->known & PROCESS_EXECUTABLE) && !p->start_stack)
+		return false;
+	return before->start_stack == p->start_stack && after->start_stack == p->start_stack;
+}
+
 /* The same where no record tells of an exec in the middle of it: then once more. */
 static int read_settled(struct process_table *t, int dir_fd, struct process *p,
 			struct procfs_stat *stat)
@@ -209,9 +218,7 @@ static int read_settled(struct process_table *t, int dir_fd, struct process *p,
 		err = procfs_read_stat(dir_fd, &before);
 		if (!err)
 			err = read_all(t, dir_fd, p, stat);
-		if (!err && (procfs_read_stat(dir_fd, &after) ||
-			     (before.start_stack == p->start_stack &&
-			      after.start_stack == p->start_stack)))
+		if (!err && (procfs_read_stat(dir_fd, &after) || is_settled(p, &before, &after)))
 			break;
 	}
 	return err;
