@@ -55,8 +55,9 @@ int ct_fd(const struct ct *ct);
 int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void *data);
 
 /* Dumps the table (both families, the protocols of ct_open; all of them after ct_adopt) through a
- * socket of its own, kept open for this so that CAP_NET_ADMIN is all that is needed later. Blocks while the kernel answers. Returns 0, -EINTR
- * if the table changed under an inconsistent dump (call again), or -errno. */
+ * socket of its own, kept open for this so that CAP_NET_ADMIN is all that is needed later. Blocks
+ * while the kernel answers. Returns 0, -EINTR if the table changed under an inconsistent dump (call
+ * again), or -errno. */
 int ct_dump(struct ct *ct, ct_handler *handler, void *data);
 
 /* Asks for the entry of one original tuple in zone 0. Returns 0 (fills *out if not NULL), -ENOENT if
