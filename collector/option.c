@@ -80,7 +80,7 @@ static const struct rule rules[] = {
 	{ "config", "FILE", OPTIONS_CONFIG, "configuration: a line `name = value` for each option" },
 	{ "output", "TARGET[,KEY=VALUE]...", "stdout",
 	  "where records go, repeatable: stdout, file:PATH, unix:PATH, stream:PATH, tcp:HOST:PORT, "
-	  "syslog, ulogd:PATH; keys: format=ecs|ulogd|text, queue=8M, and for files size=100M, "
+	  "syslog, ulogd:PATH; keys: format=ecs|ulogd|text, queue=32M, and for files size=100M, "
 	  "keep=10, mode=0640, group=NAME", set_output },
 	{ "group", "N", "617", "NFLOG group", set_u16, AT(group), 0, UINT16_MAX },
 	{ "ruleset", "auto|owned|static|none", "auto",

@@ -11,7 +11,7 @@
 #define FILE_SIZE_BYTES		(100ULL << 20)
 #define FILE_KEEP		10
 #define FILE_MODE		0640
-#define QUEUE_BYTES		(8ULL << 20)
+#define QUEUE_BYTES		(32ULL << 20)
 
 static const struct {
 	const char *prefix;

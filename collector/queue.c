@@ -2,18 +2,29 @@
 #include "queue.h"
 
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
+
+/* What stays with an empty queue; more is given back. */
+#define KEPT_BYTES (1 << 20)
 
 int queue_init(struct queue *q, size_t limit_bytes)
 {
-	*q = (struct queue){ .data = malloc(2 * limit_bytes), .limit = limit_bytes };
-	return q->data ? 0 : -ENOMEM;
+	void *data = mmap(NULL, 2 * limit_bytes, PROT_READ | PROT_WRITE,
+			  MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+
+	*q = (struct queue){ 0 };
+	if (data == MAP_FAILED)
+		return -ENOMEM;
+	q->data = data;
+	q->limit = limit_bytes;
+	return 0;
 }
 
 void queue_fini(struct queue *q)
 {
-	free(q->data);
+	if (q->data)
+		munmap(q->data, 2 * q->limit);
 	*q = (struct queue){ 0 };
 }
 
@@ -37,6 +48,9 @@ bool queue_push(struct queue *q, const void *bytes, size_t len)
 void queue_pop(struct queue *q, size_t len)
 {
 	q->start += len;
-	if (q->start == q->end)
-		q->start = q->end = 0;
+	if (q->start < q->end)
+		return;
+	if (q->end > KEPT_BYTES)
+		madvise(q->data + KEPT_BYTES, 2 * q->limit - KEPT_BYTES, MADV_DONTNEED);
+	q->start = q->end = 0;
 }

@@ -12,7 +12,8 @@ struct queue {
 	size_t start, end, limit;
 };
 
-/* Takes address space of twice the limit, memory only as it is used. 0 or -ENOMEM. */
+/* Takes address space of twice the limit, memory only as it is used: a burst's is given back when
+ * the queue is empty again. 0 or -ENOMEM. */
 int queue_init(struct queue *q, size_t limit_bytes);
 void queue_fini(struct queue *q);
 

@@ -218,17 +218,28 @@ int sinks_flush(struct sinks *s)
 	return ret;
 }
 
+/* A burst larger than the queue: what can go out goes out before anything is dropped. */
+static void queue_line(struct sink *s, const char *line, size_t len)
+{
+	bool queued = queue_push(&s->queue, line, len);
+
+	if (!queued && !s->blocked && !s->error) {
+		flush_one(s);
+		queued = queue_push(&s->queue, line, len);
+	}
+	if (queued)
+		s->queued++;
+	else
+		s->dropped++;
+}
+
 void sinks_write(struct sinks *s, enum output_format format, const char *line, size_t len)
 {
 	for (unsigned int i = 0; i < s->count; i++) {
 		struct sink *sink = &s->sinks[i];
 
-		if (sink->output.format != format)
-			continue;
-		if (queue_push(&sink->queue, line, len))
-			sink->queued++;
-		else
-			sink->dropped++;
+		if (sink->output.format == format)
+			queue_line(sink, line, len);
 	}
 }
 

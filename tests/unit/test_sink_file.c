@@ -293,14 +293,34 @@ static void what_does_not_fit_into_the_queue_is_counted(void **state)
 	(void)state;
 	memset(line, 'x', sizeof(line));
 	strcpy(line + 999, "\n");
+	signal(SIGXFSZ, SIG_IGN);
 	assert_int_equal(open_sinks(&s, "q", ",queue=64K"), 0);
+	set_file_limit(10);
 	for (int i = 0; i < 100; i++)
 		write_line(s, line);
+	set_file_limit(RLIM_INFINITY);
 	assert_int_equal(report(s).queued, 65);
 	assert_int_equal(report(s).dropped, 35);
-	assert_int_equal(sinks_flush(s), 0);
+	sinks_drain(s, 5000);
 	assert_int_equal(report(s).written, 65);
 	assert_int_equal(report(s).queued, 0);
+	sinks_close(s);
+}
+
+static void a_burst_larger_than_the_queue_is_written(void **state)
+{
+	char line[1001];
+	struct sinks *s;
+
+	(void)state;
+	memset(line, 'x', sizeof(line));
+	strcpy(line + 999, "\n");
+	assert_int_equal(open_sinks(&s, "burst", ",queue=64K"), 0);
+	for (int i = 0; i < 1000; i++)
+		write_line(s, line);
+	assert_int_equal(sinks_flush(s), 0);
+	assert_int_equal(report(s).written, 1000);
+	assert_int_equal(report(s).dropped, 0);
 	sinks_close(s);
 }
 
@@ -332,6 +352,7 @@ int main(void)
 		cmocka_unit_test(after_a_reopen_lines_go_to_the_new_file),
 		cmocka_unit_test(a_write_cut_short_leaves_no_torn_line_and_is_made_up_for),
 		cmocka_unit_test(what_does_not_fit_into_the_queue_is_counted),
+		cmocka_unit_test(a_burst_larger_than_the_queue_is_written),
 		cmocka_unit_test(a_truncated_file_is_written_from_its_beginning),
 	};
 
