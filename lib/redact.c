@@ -89,7 +89,7 @@ static size_t value_end(const char *w, size_t at, size_t len)
 	return at;
 }
 
-/* Hides the value after w[sep]. Returns where to go on. */
+/* Hides the value after w[sep]: '=', ':', or the '>' of an XML tag. Returns where to go on. */
 static size_t hide_value(struct scan *s, const char *w, size_t name, size_t sep, size_t len)
 {
 	size_t at = sep + 1, end;
@@ -97,6 +97,12 @@ static size_t hide_value(struct scan *s, const char *w, size_t name, size_t sep,
 	while (at < len && isspace((unsigned char)w[at]))
 		at++;
 	emit(s, w + sep, at - sep);
+	if (w[sep] == '>') {
+		mark(s);
+		while (at < len && w[at] != '<')
+			at++;
+		return at;
+	}
 	if (at == len) {
 		s->next = SECRET;
 		return len;
@@ -175,9 +181,11 @@ static void values(struct scan *s, const char *w, size_t len)
 			mark(s);
 			done = at;
 			i = at;
-		} else if (w[i] == '=' || w[i] == ':') {
+		} else if (strchr("=:>", w[i])) {
 			name = name_start(w, i, &name_end);
 			if (name < done || !secret_name(w + name, name_end - name))
+				continue;
+			if (w[i] == '>' && (name == 0 || w[name - 1] != '<'))
 				continue;
 			emit(s, w + done, i - done);
 			done = hide_value(s, w, name, i, len);
@@ -202,6 +210,8 @@ static void hide_after(struct scan *s, const char *separators, const char *w, si
 	for (size_t i = 0; i < len; i++) {
 		if (!strchr(separators, w[i]))
 			continue;
+		if (w[i] == ':' && len - i > 2 && w[i + 1] == '/' && w[i + 2] == '/')
+			break;
 		emit(s, w, i + 1);
 		mark(s);
 		return;
@@ -228,7 +238,7 @@ static bool own_option(struct scan *s, const char *w, size_t len)
 		}
 		if (!o->attached || len <= n || memcmp(w, o->option, n) != 0)
 			continue;
-		if (memcmp(w, "--", 2) == 0 && w[n++] != '=')
+		if (strncmp(o->option, "--", 2) == 0 && w[n++] != '=')
 			continue;
 		emit(s, w, n);
 		hide_after(s, o->after, w + n, len - n);

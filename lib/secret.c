@@ -80,10 +80,24 @@ static const struct secret_option options[] = {
 	{ "pscp", "-pw", false, true, "" },
 	{ "rdesktop", "-p", true, true, "" },
 	{ "xfreerdp*", "/p:", true, false, "" },
+	{ "mysqladmin", "password", false, true, "" },
+	{ "mariadb-admin", "password", false, true, "" },
+	{ "sqlplus", "", true, false, "/" },	/* user/secret@db */
+	{ "ldappasswd", "-s", true, true, "" },
+	{ "ldappasswd", "-a", true, true, "" },
+	{ "nmcli", "password", false, true, "" },
+	{ "nmcli", "wifi-sec.psk", false, true, "" },
+	{ "iwconfig", "key", false, true, "" },
+	{ "ssh-keygen", "-N", true, true, "" },
+	{ "ssh-keygen", "-P", true, true, "" },
+	{ "swaks", "-ap", false, true, "" },
+	{ "ab", "-A", true, true, ":" },
 	{ "useradd", "-p", true, true, "" },
 	{ "usermod", "-p", true, true, "" },
 	/* Elsewhere -p publishes a port. */
 	{ "login", "-p", true, true, "" },
+	{ "*", "-u", false, true, ":" },
+	{ "*", "--user", false, true, ":" },
 };
 
 static_assert(COUNT(options) <= 64, "one bit for each");

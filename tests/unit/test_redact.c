@@ -56,6 +56,17 @@ static const char *const with_secrets[][ARGS_MAX] = {
 	{ "mysqld: -pS3CRET --password=S3CRET" },
 	{ "helm", "--set", "a.b=1,auth.password=S3CRET" }, { "app", "--auth", "me:S3CRET" },
 	{ "app", "--secret-id", "S3CRET" }, { "app", "password=S3CRET" }, { "app", "password:S3CRET" },
+	{ "curl", "-d", "<login><password>S3CR ET</password><a>b</a></login>" },
+	{ "mysqladmin", "-u", "root", "password", "S3CRET" }, { "sqlplus", "-s", "me/S3CRET@db" },
+	{ "nmcli", "dev", "wifi", "connect", "x", "password", "S3CRET" },
+	{ "ssh-keygen", "-t", "rsa", "-N", "S3CRET" }, { "keytool", "-storepass", "S3CRET" },
+	{ "es-tool", "-u", "elastic:S3CRET", "http://h" }, { "app", "--basic-auth", "a:S3CRET" },
+	{ "kubectl", "create", "secret", "generic", "x", "--from-literal=password=S3CRET" },
+	{ "psql", "host=h password=S3CRET user=u" }, { "app", "AccountKey=S3CRET==;x=y" },
+	{ "docker", "run", "-e", "MYSQL_ROOT_PASSWORD=S3CRET", "mysql" },
+	{ "curl", "--proxy", "u:S3CRET@h:3128" }, { "app", "mongodb+srv://u:S3CRET@h/db" },
+	{ "curl", "-H", "PRIVATE-TOKEN: S3CRET" }, { "gpg", "--passphrase", "S3CRET" },
+	{ "curl", "https://h/x?X-Amz-Signature=S3CRET" }, { "terraform", "-var", "db_pass=S3CRET" },
 };
 
 static const char *const without[][ARGS_MAX] = {
@@ -67,6 +78,8 @@ static const char *const without[][ARGS_MAX] = {
 	{ "nc", "198.51.100.1", "8080" }, { "ping6", "2001:db8::1" }, { "a", "", "b" },
 	{ "sh", "-c", "echo  hello   \"world\" > /dev/null" },
 	{ "cat", "secret.txt", "other" }, { "vi", "token.json" }, { "curl", "http://h:8080/@user" },
+	{ "sqlmap", "-u", "http://example.org/?id=1" }, { "sudo", "-u", "www-data", "id" },
+	{ "sh", "-c", "a > b; c < d" }, { "ls", "<x>y</x>" },
 };
 
 static size_t join(char *out, const char *const *args)
