@@ -1,15 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/*
- * What /proc says of a process. Everything is read below one descriptor of /proc/PID, which means
- * one process for ever, into a fresh image; only when the start time is the expected one does it
- * become part of the table. What vanishes first with a process is read first: its memory (command
- * line, executable), then the rest.
- */
-#include "cgroup.h"
+/* How what /proc says of a process comes into the table. */
 #include "process_image.h"
-#include "process_table.h"
+#include "process_proc.h"
 #include "procfs.h"
-#include "refstr.h"
 
 #include <errno.h>
 #include <stdio.h>
@@ -18,211 +11,11 @@
 
 #define NS_PER_S 1000000000ull
 #define CREDIT_MAX_NS (NS_PER_S / 4)
-#define READ_TRIES 3
 
 /* Bits of a fresh image that replace what an image has; the rest only fills gaps. */
 #define REPLACED (PROCESS_EXECUTABLE | PROCESS_COMMAND_LINE | PROCESS_IDS | PROCESS_SESSION | \
 	PROCESS_LOGIN | PROCESS_CGROUP | PROCESS_NETNS | PROCESS_USERNS | PROCESS_DIRECTORY | \
 	PROCESS_READ)
-
-static void know(struct process *p, char **field, const char *bytes, size_t len, uint32_t bit)
-{
-	refstr_unref(*field);
-	*field = refstr_new(bytes, len);
-	if (*field)
-		p->known |= bit;
-}
-
-static void read_command_line(struct process_table *t, int dir_fd, struct process *p)
-{
-	size_t max = t->config.command_line_max_bytes;
-	ssize_t n = procfs_read(dir_fd, "cmdline", t->buffer, max + 1);
-
-	if (n <= 0)
-		return;
-	p->command_line_cut = (size_t)n > max;
-	if (p->command_line_cut)
-		n = max;
-	p->command_line_len = procfs_parse_command_line(t->buffer, n, &p->args_count);
-	if (p->command_line_cut)
-		p->args_count = 0;
-	if (p->command_line_len)
-		know(p, &p->command_line, t->buffer, p->command_line_len, PROCESS_COMMAND_LINE);
-}
-
-static int read_executable(struct process_table *t, int dir_fd, struct process *p)
-{
-	ssize_t n = procfs_read_link(dir_fd, "exe", t->buffer, t->buffer_size);
-	size_t len;
-
-	if (n < 0)
-		return n;
-	len = procfs_parse_link(t->buffer, n, &p->executable_deleted);
-	if (len && t->buffer[0] == '/')
-		know(p, &p->executable, t->buffer, len, PROCESS_EXECUTABLE);
-	return 0;
-}
-
-static void read_directory(struct process_table *t, int dir_fd, struct process *p)
-{
-	ssize_t n = procfs_read_link(dir_fd, "cwd", t->buffer, t->buffer_size);
-	bool deleted;
-
-	if (n > 0 && t->buffer[0] == '/')
-		know(p, &p->directory, t->buffer, procfs_parse_link(t->buffer, n, &deleted),
-		     PROCESS_DIRECTORY);
-}
-
-static void read_ids(int dir_fd, struct process *p)
-{
-	struct procfs_status status;
-
-	if (procfs_read_status(dir_fd, &status))
-		return;
-	p->uid = status.uid;
-	p->ruid = status.ruid;
-	p->gid = status.gid;
-	p->vpid = status.vpid;
-	memcpy(p->comm, status.comm, sizeof(p->comm));
-	p->known |= PROCESS_IDS;
-}
-
-static void read_cgroup(struct process_table *t, int dir_fd, struct process *p)
-{
-	ssize_t n = procfs_read(dir_fd, "cgroup", t->buffer, t->buffer_size);
-	struct cgroup_place place;
-	const char *path;
-	size_t len;
-
-	if (n <= 0)
-		return;
-	len = cgroup_choose(t->buffer, n, &path);
-	if (!len)
-		return;
-	cgroup_describe(path, len, &place);
-	know(p, &p->cgroup, path, len, PROCESS_CGROUP);
-	if (place.unit[0])
-		know(p, &p->unit, place.unit, strlen(place.unit), 0);
-	if (place.container_id[0])
-		know(p, &p->container_id, place.container_id, strlen(place.container_id), 0);
-	if (p->container_id)
-		p->container_runtime = place.container_runtime;
-}
-
-static void read_login(int dir_fd, struct process *p)
-{
-	uint32_t uid, session;
-
-	if (procfs_read_number(dir_fd, "loginuid", &uid) || uid == UINT32_MAX)
-		return;
-	if (procfs_read_number(dir_fd, "sessionid", &session))
-		session = UINT32_MAX;
-	p->login_uid = uid;
-	p->login_session = session;
-	p->known |= PROCESS_LOGIN;
-}
-
-static void read_namespaces(struct process_table *t, int dir_fd, struct process *p)
-{
-	uint64_t inode;
-	ssize_t n;
-
-	if (procfs_read_namespace(dir_fd, "ns/net", &inode) == 0) {
-		p->netns = inode;
-		p->known |= PROCESS_NETNS;
-	}
-	if (t->own_userns && procfs_read_namespace(dir_fd, "ns/user", &inode) == 0) {
-		p->foreign_userns = inode != t->own_userns;
-		p->known |= PROCESS_USERNS;
-		return;
-	}
-	if (!t->own_uid_map_len)
-		return;
-	/* Without ptrace access: the same map gives the same names. */
-	n = procfs_read(dir_fd, "uid_map", t->buffer, t->buffer_size);
-	if (n <= 0)
-		return;
-	p->foreign_userns = (size_t)n != t->own_uid_map_len ||
-		memcmp(t->buffer, t->own_uid_map, n) != 0;
-	p->known |= PROCESS_USERNS;
-}
-
-static void take_stat(struct process_table *t, struct process *p, const struct procfs_stat *stat)
-{
-	memcpy(p->comm, stat->comm, sizeof(p->comm));
-	p->ppid = stat->ppid;
-	p->pgid = stat->pgid;
-	p->sid = stat->sid;
-	p->tty = stat->tty;
-	p->kernel_thread = stat->kernel_thread;
-	p->start_stack = stat->start_stack;
-	p->known |= PROCESS_COMM | PROCESS_SESSION;
-	if (stat->ppid)
-		p->known |= PROCESS_PARENT;
-	process_set_start(t, p, stat->start_ticks, false);
-}
-
-/* Reads all into a fresh image. Returns 0, or -errno when not even its start is known. */
-static int read_all(struct process_table *t, int dir_fd, struct process *p,
-		    struct procfs_stat *stat)
-{
-	int other_fd = -1, err, exe;
-
-	p->read_begin_ns = process_now();
-	read_command_line(t, dir_fd, p);
-	exe = read_executable(t, dir_fd, p);
-	err = procfs_read_stat(dir_fd, stat);
-	if (err)
-		return err;
-	take_stat(t, p, stat);
-	if (!p->kernel_thread) {
-		/* The first thread ended before others: they still have what it gave back. */
-		if (exe && stat->state == 'Z' && stat->threads > 1)
-			other_fd = procfs_open_other_thread(dir_fd, p->pid);
-		if (other_fd >= 0) {
-			read_command_line(t, other_fd, p);
-			read_executable(t, other_fd, p);
-		}
-		read_ids(dir_fd, p);
-		read_login(dir_fd, p);
-		read_namespaces(t, other_fd >= 0 ? other_fd : dir_fd, p);
-		read_directory(t, other_fd >= 0 ? other_fd : dir_fd, p);
-		if (other_fd >= 0)
-			close(other_fd);
-	}
-	read_cgroup(t, dir_fd, p);
-	p->known |= PROCESS_READ;
-	p->read_known = p->known;
-	p->read_end_ns = p->checked_ns = process_now();
-	return 0;
-}
-
-/* execve(2) gives the executable first; arguments and stack follow a moment later. */
-static bool is_settled(const struct process *p, const struct procfs_stat *before,
-		       const struct procfs_stat *after)
-{
-	if ((p->known & PROCESS_EXECUTABLE) && !p->start_stack)
-		return false;
-	return before->start_stack == p->start_stack && after->start_stack == p->start_stack;
-}
-
-/* The same where no record tells of an exec in the middle of it: then once more. */
-static int read_settled(struct process_table *t, int dir_fd, struct process *p,
-			struct procfs_stat *stat)
-{
-	struct procfs_stat before, after;
-	int err = 0;
-
-	for (int tries = 0; tries < READ_TRIES && !err; tries++) {
-		process_image_drop(p, UINT32_MAX);
-		err = procfs_read_stat(dir_fd, &before);
-		if (!err)
-			err = read_all(t, dir_fd, p, stat);
-		if (!err && (procfs_read_stat(dir_fd, &after) || is_settled(p, &before, &after)))
-			break;
-	}
-	return err;
-}
 
 /* Whether /proc shows the process that p is about, and not another with its pid. */
 static bool is_same(struct process_table *t, const struct process *p, uint64_t start_ticks)
@@ -278,7 +71,7 @@ static struct process *enter(struct process_table *t, int dir_fd, uint32_t pid,
 	if (!p)
 		return NULL;
 	t->stats.reads++;
-	if ((t->traced ? read_all : read_settled)(t, dir_fd, p, &stat) ||
+	if ((t->traced ? process_proc_all : process_proc_settled)(t, dir_fd, p, &stat) ||
 	    (start_ticks && stat.start_ticks != start_ticks)) {
 		process_unref(p);
 		return NULL;
@@ -301,7 +94,7 @@ static bool is_same_program(struct process_table *t, int dir_fd, const struct pr
 	if (p->start_stack)
 		return true;
 	/* Not allowed to see either. */
-	read_command_line(t, dir_fd, fresh);
+	process_proc_command_line(t, dir_fd, fresh);
 	return p->command_line_len == fresh->command_line_len && (!p->command_line_len ||
 		memcmp(p->command_line, fresh->command_line, p->command_line_len) == 0);
 }
@@ -323,8 +116,8 @@ static bool is_changed(const struct process *p, const struct process *fresh)
 static void take_over(struct process_table *t, int dir_fd, struct process *p,
 		      struct process *fresh)
 {
-	read_ids(dir_fd, fresh);
-	read_cgroup(t, dir_fd, fresh);
+	process_proc_ids(dir_fd, fresh);
+	process_proc_cgroup(t, dir_fd, fresh);
 	if (is_changed(p, fresh))
 		process_image_share(p, fresh, PROCESS_COMM | PROCESS_IDS | PROCESS_CGROUP |
 				    PROCESS_EXECUTABLE);
@@ -345,11 +138,11 @@ static struct process *reread(struct process_table *t, int dir_fd, struct proces
 		process_unref(fresh);
 		return NULL;
 	}
-	take_stat(t, fresh, &stat);
-	read_executable(t, dir_fd, fresh);
+	process_proc_take(t, fresh, &stat);
+	process_proc_executable(t, dir_fd, fresh);
 	if (is_same_program(t, dir_fd, p, fresh)) {
 		take_over(t, dir_fd, p, fresh);
-	} else if (read_settled(t, dir_fd, fresh, &stat) == 0) {
+	} else if (process_proc_settled(t, dir_fd, fresh, &stat) == 0) {
 		process_succeed(t, p, process_ref(fresh));
 		p = fresh;
 	}
@@ -458,7 +251,7 @@ bool process_read(struct process_table *t, struct process *p)
 	p->known |= PROCESS_READ;
 	process_inherit(p);
 	dir_fd = procfs_open(t->config.proc_fd, p->pid);
-	err = dir_fd < 0 ? dir_fd : read_all(t, dir_fd, &fresh, &stat);
+	err = dir_fd < 0 ? dir_fd : process_proc_all(t, dir_fd, &fresh, &stat);
 	if (dir_fd >= 0)
 		close(dir_fd);
 	if (!err && !is_same(t, p, stat.start_ticks))
