@@ -21,7 +21,8 @@
  * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query left
  * over then is `unfinished`. A holder that is no relative of the first one found, nor on the way to
  * it, is not listed. Processes of other pid namespaces than our own and its descendants are not
- * in /proc at all.
+ * in /proc at all. A process with so many descriptors that reading them takes longer is never read
+ * to its end.
  */
 #include "holder.h"
 #include "holder_index.h"
@@ -287,7 +288,6 @@ void holder_find(struct holder_index *h, struct holder_query *queries, unsigned 
 int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 {
 	struct holder_query query = { .inode = inode };
-	unsigned int max = 0;
 	uint64_t begin = begin_search(h, &query, 1, HOLDER_LIKELY);
 	int n = 0;
 
@@ -299,17 +299,15 @@ int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 		if (h->recent[i].pid == pid)
 			peek_ahead(h, h->recent[i].fd);
 	}
-	if (query.count == 0) {
-		max = holder_allowance(h);
-		n = holder_scan(h, max);
-	}
+	if (query.count == 0)
+		n = holder_scan(h, UINT_MAX);
 	holder_leave(h);
 	end_search(h, begin);
 	if (query.count > 0)
 		return 1;
 	if (n < 0)
 		return n;
-	return (unsigned int)n >= max ? -EAGAIN : 0;
+	return h->late ? -EAGAIN : 0;
 }
 
 int holder_index_new(struct holder_index **out, int proc_fd, struct cgroupfs *cgroups)

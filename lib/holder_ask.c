@@ -7,9 +7,6 @@
 #include <time.h>
 #include <unistd.h>
 
-#define DESCRIPTOR_NS 1000	/* what one costs, to turn time into a number of them */
-#define DESCRIPTORS_MIN 16
-
 static uint64_t clock_ns(clockid_t clock)
 {
 	struct timespec ts;
@@ -28,16 +25,11 @@ uint64_t holder_spent_ns(void)
 	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
-unsigned int holder_allowance(struct holder_index *h)
+bool holder_has_time(struct holder_index *h)
 {
-	uint64_t now = holder_spent_ns(), left;
-
-	if (h->late || now >= h->deadline_ns) {
-		h->late = true;
-		return 0;
-	}
-	left = (h->deadline_ns - now) / DESCRIPTOR_NS;
-	return left < DESCRIPTORS_MIN ? DESCRIPTORS_MIN : left;
+	if (!h->late)
+		h->late = holder_spent_ns() >= h->deadline_ns;
+	return !h->late;
 }
 
 bool holder_nobody_holds(const struct holder_index *h, const struct holder_query *q)
@@ -150,11 +142,13 @@ static void found(struct holder_index *h, int fd, uint64_t inode)
 	recent_add(h, who.pid, fd);
 }
 
-/* One socket of the process entered. */
+/* One socket of the process entered, or a pause. */
 static bool scanned(int fd, uint64_t inode, void *data)
 {
 	struct holder_index *h = data;
 
+	if (fd < 0)
+		return holder_has_time(h);
 	if (holder_is_wanted(h, inode))
 		found(h, fd, inode);
 	return !h->hit || h->open > 0;
@@ -191,19 +185,14 @@ void holder_leave(struct holder_index *h)
 
 void holder_ask(struct holder_index *h, uint32_t pid, unsigned int max)
 {
-	unsigned int allowed = holder_allowance(h);
-	bool bounded = max < allowed;
+	uint32_t *asked = &h->asked[pid & (ASKED_SLOTS - 1)];
 	int n;
 
-	if (!bounded)
-		max = allowed;
-	if (pid == 0 || max == 0 || h->asked[pid & (ASKED_SLOTS - 1)] == pid || !holder_enter(h, pid))
+	if (pid == 0 || *asked == pid || !holder_has_time(h) || !holder_enter(h, pid))
 		return;
 	n = holder_scan(h, max);
-	if (n >= 0 && (unsigned int)n < max)
-		h->asked[pid & (ASKED_SLOTS - 1)] = pid;
-	else if (!bounded && n >= 0 && !h->hit)
-		h->late = true;
+	if (n >= 0 && (unsigned int)n < max && !h->late)
+		*asked = pid;
 	holder_leave(h);
 }
 

@@ -64,8 +64,8 @@ uint64_t holder_wall_ns(void);
 /* The CPU time we take from others: a search that is only kept waiting costs nothing. */
 uint64_t holder_spent_ns(void);
 
-/* Descriptors that may still be looked at, by the time that is left. */
-unsigned int holder_allowance(struct holder_index *h);
+/* False, and h->late set, once this search has used the time it may take. */
+bool holder_has_time(struct holder_index *h);
 
 /* Fills the set of wanted inodes from the queries: not those that have an answer, nor what is known
  * to be held by nobody. */

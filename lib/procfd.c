@@ -134,7 +134,8 @@ static int scan_entries(int fd_dir, const char *buf, long len, struct scan *scan
 		if (ret > 0 &&
 		    !scan->handler(strtol(entry->d_name, NULL, 10), inode, scan->data))
 			scan->stopped = true;
-		if (scan->seen >= scan->max)
+		if (scan->seen >= scan->max ||
+		    (scan->seen % PROCFD_PAUSE == 0 && !scan->handler(-1, 0, scan->data)))
 			scan->stopped = true;
 	}
 	return 0;

@@ -29,7 +29,9 @@ int procfd_socket(int pid_fd, int fd, uint64_t *inode);
  * most max. Returns how many, or -errno. */
 int procfd_children(int pid_fd, uint32_t pid, uint32_t *pids, unsigned int max);
 
-/* One socket among its descriptors. Return true to go on, false to stop. */
+/* One socket among its descriptors; or, after every PROCFD_PAUSE of them, fd -1 and inode 0, so that
+ * a long scan can be ended. Return true to go on, false to stop. */
+#define PROCFD_PAUSE 128
 typedef bool procfd_handler(int fd, uint64_t inode, void *data);
 
 /* Hands on every socket the process holds, at most max_descriptors looked at. A process whose main
