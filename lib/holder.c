@@ -21,8 +21,8 @@
  * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query left
  * over then is `unfinished`. A holder that is no relative of the first one found, nor on the way to
  * it, is not listed. Processes of other pid namespaces than our own and its descendants are not
- * in /proc at all. A process with so many descriptors that reading them takes longer is never read
- * to its end.
+ * in /proc at all. A process with so many descriptors that reading them takes longer is read on in
+ * the next search: its first connections may go unnamed.
  */
 #include "holder.h"
 #include "holder_index.h"
@@ -197,8 +197,8 @@ static void try_everyone(struct holder_index *h)
 	for (unsigned int i = 0; i < h->count; i++) {
 		struct holder_query *q = &h->queries[i];
 
-		q->unfinished = q->count == 0 && h->late;
-		if (q->count == 0 && !h->late && q->cookie && !holder_nobody_holds(h, q))
+		q->unfinished = q->count == 0 && (h->late || h->partial);
+		if (q->count == 0 && !q->unfinished && q->cookie && !holder_nobody_holds(h, q))
 			h->nobody[q->cookie & (CACHE_SLOTS - 1)] =
 				(struct nobody){ q->cookie, holder_wall_ns() + NOBODY_NS };
 	}
@@ -213,7 +213,7 @@ static void ask_relatives(struct holder_index *h, const struct holder_query *q)
 
 	if (!holder_enter(h, pid))
 		return;
-	if (procfd_identify(h->pid_fd, &who) < 0)
+	if (procfd_identify(h->proc_fd, h->pid_fd, &who) < 0)
 		who.ppid = 0;
 	n = procfd_children(h->pid_fd, pid, children, RELATIVES_MAX);
 	holder_leave(h);
@@ -252,6 +252,7 @@ static uint64_t begin_search(struct holder_index *h, struct holder_query *querie
 	h->queries = queries;
 	h->count = count < HOLDER_QUERIES_MAX ? count : HOLDER_QUERIES_MAX;
 	h->late = false;
+	h->partial = reach == HOLDER_EVERYONE && h->partial;
 	holder_set_fill(h);
 	if (reach == HOLDER_LIKELY) {
 		h->deadline_ns = begin + LIKELY_NS + h->open * LIKELY_EACH_NS;
@@ -300,7 +301,7 @@ int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 			peek_ahead(h, h->recent[i].fd);
 	}
 	if (query.count == 0)
-		n = holder_scan(h, UINT_MAX);
+		n = holder_scan(h, 0, UINT_MAX);
 	holder_leave(h);
 	end_search(h, begin);
 	if (query.count > 0)

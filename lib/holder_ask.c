@@ -130,7 +130,7 @@ static void found(struct holder_index *h, int fd, uint64_t inode)
 	struct procfd_identity who;
 	struct holder_query *q;
 
-	if (procfd_identify(h->pid_fd, &who) < 0)
+	if (procfd_identify(h->proc_fd, h->pid_fd, &who) < 0)
 		return;
 	while ((q = set_next(h, inode, &slot))) {
 		if (q->count == 0)
@@ -147,16 +147,18 @@ static bool scanned(int fd, uint64_t inode, void *data)
 {
 	struct holder_index *h = data;
 
-	if (fd < 0)
+	if (fd < 0) {
+		h->paused_at = inode;
 		return holder_has_time(h);
+	}
 	if (holder_is_wanted(h, inode))
 		found(h, fd, inode);
 	return !h->hit || h->open > 0;
 }
 
-int holder_scan(struct holder_index *h, unsigned int max)
+int holder_scan(struct holder_index *h, unsigned int from, unsigned int max)
 {
-	int n = procfd_scan(h->pid_fd, max, scanned, h);
+	int n = procfd_scan(h->pid_fd, from, max, scanned, h);
 
 	if (n > 0)
 		h->stats.descriptors += n;
@@ -186,12 +188,19 @@ void holder_leave(struct holder_index *h)
 void holder_ask(struct holder_index *h, uint32_t pid, unsigned int max)
 {
 	uint32_t *asked = &h->asked[pid & (ASKED_SLOTS - 1)];
+	unsigned int from = h->cut.pid == pid ? h->cut.fd : 0;
 	int n;
 
 	if (pid == 0 || *asked == pid || !holder_has_time(h) || !holder_enter(h, pid))
 		return;
-	n = holder_scan(h, max);
-	if (n >= 0 && (unsigned int)n < max && !h->late)
+	n = holder_scan(h, from, max);
+	if (from > 0) {
+		h->cut.pid = 0;
+		h->partial = true;
+	}
+	if (n >= 0 && h->late)
+		h->cut = (struct recent){ pid, h->paused_at };
+	else if (n >= 0 && (unsigned int)n < max)
 		*asked = pid;
 	holder_leave(h);
 }

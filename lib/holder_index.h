@@ -41,6 +41,8 @@ struct holder_index {
 	struct nobody nobody[CACHE_SLOTS];
 	uint32_t met[ASKED_SLOTS];		/* pids that are not new any more, by pid */
 
+	struct recent cut;			/* the last scan that time ended: go on there */
+
 	uint64_t credit_ns, credited_ns;
 
 	/* Of the search that is going on. */
@@ -50,9 +52,11 @@ struct holder_index {
 	uint32_t asked[ASKED_SLOTS];		/* pids looked into wholly, by pid */
 	uint64_t deadline_ns;
 	bool late;
+	bool partial;				/* somebody was not read from the beginning */
 
 	/* The process being looked into. */
 	int pid_fd;
+	int paused_at;				/* descriptor number */
 	bool hit;
 	unsigned int pid_count;
 	uint32_t pids[PIDS_MAX];
@@ -77,13 +81,15 @@ bool holder_nobody_holds(const struct holder_index *h, const struct holder_query
 bool holder_enter(struct holder_index *h, uint32_t pid);
 void holder_leave(struct holder_index *h);
 
-/* All descriptors of the process entered, at most max. Returns how many, or -errno. */
-int holder_scan(struct holder_index *h, unsigned int max);
+/* All descriptors of the process entered from number `from` on, at most max. Returns how many, or
+ * -errno. */
+int holder_scan(struct holder_index *h, unsigned int from, unsigned int max);
 
 /* One descriptor number of the process entered; true if it is a wanted socket. */
 bool holder_peek(struct holder_index *h, int fd);
 
-/* Looks through the descriptors of one process, at most max; once in a search, if that was all. */
+/* Looks through the descriptors of one process, at most max; once in a search, if that was all. One
+ * that has too many for the time there is, is read on in the next search. */
 void holder_ask(struct holder_index *h, uint32_t pid, unsigned int max);
 
 #endif

@@ -57,8 +57,7 @@ static bool look_at(int fd, uint64_t inode, void *data)
 {
 	struct search *search = data;
 
-	(void)fd;
-	search->found = inode == search->inode;
+	search->found = fd >= 0 && inode == search->inode;
 	return !search->found;
 }
 
@@ -69,7 +68,7 @@ static bool holds(int proc_fd, uint32_t pid, uint64_t inode)
 
 	if (pid_fd < 0)
 		return false;
-	procfd_scan(pid_fd, DESCRIPTORS_MAX, look_at, &search);
+	procfd_scan(pid_fd, 0, DESCRIPTORS_MAX, look_at, &search);
 	close(pid_fd);
 	return search.found;
 }

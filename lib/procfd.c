@@ -20,7 +20,7 @@
 struct scan {
 	procfd_handler *handler;
 	void *data;
-	unsigned int max, seen;
+	unsigned int from, max, seen;
 	bool stopped;
 };
 
@@ -81,16 +81,36 @@ static int read_tgid(int pid_fd, uint32_t *tgid)
 	return *tgid ? 0 : -EBADMSG;
 }
 
-int procfd_identify(int pid_fd, struct procfd_identity *who)
+/* The start time of a thread is its own: that of the process is its leader's. While the thread is
+ * there, its leader's pid is nobody else's. */
+static int read_leader(int proc_fd, int thread_fd, uint32_t tgid, struct procfs_stat *stat)
+{
+	int leader = procfs_open(proc_fd, tgid), err;
+	uint32_t again;
+
+	if (leader < 0)
+		return leader;
+	err = procfs_read_stat(leader, stat);
+	close(leader);
+	if (!err)
+		err = read_tgid(thread_fd, &again);
+	return err;
+}
+
+int procfd_identify(int proc_fd, int pid_fd, struct procfd_identity *who)
 {
 	struct procfs_stat stat;
-	int err = procfs_read_stat(pid_fd, &stat);
+	int err = read_tgid(pid_fd, &who->pid);
 
+	if (!err)
+		err = procfs_read_stat(pid_fd, &stat);
+	if (!err && stat.pid != who->pid)
+		err = read_leader(proc_fd, pid_fd, who->pid, &stat);
 	if (err)
 		return err;
 	who->ppid = stat.ppid;
 	who->start_ticks = stat.start_ticks;
-	return read_tgid(pid_fd, &who->pid);
+	return 0;
 }
 
 int procfd_children(int pid_fd, uint32_t pid, uint32_t *pids, unsigned int max)
@@ -135,7 +155,8 @@ static int scan_entries(int fd_dir, const char *buf, long len, struct scan *scan
 		    !scan->handler(strtol(entry->d_name, NULL, 10), inode, scan->data))
 			scan->stopped = true;
 		if (scan->seen >= scan->max ||
-		    (scan->seen % PROCFD_PAUSE == 0 && !scan->handler(-1, 0, scan->data)))
+		    (scan->seen % PROCFD_PAUSE == 0 &&
+		     !scan->handler(-1, strtoul(entry->d_name, NULL, 10), scan->data)))
 			scan->stopped = true;
 	}
 	return 0;
@@ -149,6 +170,9 @@ static int scan_directory(int at, const char *name, struct scan *scan)
 
 	if (fd < 0)
 		return -errno;
+	/* Position 0 is ".", 1 "..", then the descriptor number plus two (proc_readfd_common). */
+	if (scan->from > 0 && lseek(fd, (off_t)scan->from + 2, SEEK_SET) < 0)
+		err = -errno;
 	while (!err && !scan->stopped) {
 		n = syscall(SYS_getdents64, fd, buf, sizeof(buf));
 		if (n < 0)
@@ -177,14 +201,17 @@ static int scan_other_thread(int pid_fd, struct scan *scan)
 	return err;
 }
 
-int procfd_scan(int pid_fd, unsigned int max_descriptors, procfd_handler *handler, void *data)
+int procfd_scan(int pid_fd, unsigned int from, unsigned int max_descriptors,
+		procfd_handler *handler, void *data)
 {
-	struct scan scan = { .handler = handler, .data = data, .max = max_descriptors };
+	struct scan scan = { .handler = handler, .data = data, .from = from,
+			     .max = max_descriptors };
 	int err = scan_directory(pid_fd, "fd", &scan);
 	struct stat task;
 
 	/* Links of a directory: ".", "..", and one for each thread. */
-	if (!err && scan.seen == 0 && fstatat(pid_fd, "task", &task, 0) == 0 && task.st_nlink > 3)
+	if (!err && scan.seen == 0 && from == 0 && fstatat(pid_fd, "task", &task, 0) == 0 &&
+	    task.st_nlink > 3)
 		err = scan_other_thread(pid_fd, &scan);
 	if (err)
 		return err;

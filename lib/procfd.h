@@ -18,8 +18,9 @@ struct procfd_identity {
 	uint64_t start_ticks;
 };
 
-/* Who it is. Returns 0 or -errno (-ESRCH, -ENOENT: gone; -EBADMSG: unreadable). */
-int procfd_identify(int pid_fd, struct procfd_identity *who);
+/* Who it is; for a thread, the process it belongs to. Returns 0 or -errno (-ESRCH, -ENOENT: gone;
+ * -EBADMSG, -EINVAL: unreadable). */
+int procfd_identify(int proc_fd, int pid_fd, struct procfd_identity *who);
 
 /* 1 and the inode if descriptor number fd of the process is a socket, 0 if it is not or is closed,
  * -errno (-EACCES: not allowed to look). */
@@ -29,16 +30,18 @@ int procfd_socket(int pid_fd, int fd, uint64_t *inode);
  * most max. Returns how many, or -errno. */
 int procfd_children(int pid_fd, uint32_t pid, uint32_t *pids, unsigned int max);
 
-/* One socket among its descriptors; or, after every PROCFD_PAUSE of them, fd -1 and inode 0, so that
- * a long scan can be ended. Return true to go on, false to stop. */
+/* One socket among its descriptors; or, after every PROCFD_PAUSE of them, fd -1 and the number of the
+ * last one, so that a long scan can be ended. Return true to go on, false to stop. */
 #define PROCFD_PAUSE 128
 typedef bool procfd_handler(int fd, uint64_t inode, void *data);
 
-/* Hands on every socket the process holds, at most max_descriptors looked at. A process whose main
+/* Hands on every socket the process holds from descriptor number `from` on, at most max_descriptors
+ * looked at. A process whose main
  * thread has ended is read through another thread. A thread that has unshared its descriptor
  * table (CLONE_FILES) is seen only if it was itself opened. Returns the number of descriptors
  * looked at, or -errno. */
-int procfd_scan(int pid_fd, unsigned int max_descriptors, procfd_handler *handler, void *data);
+int procfd_scan(int pid_fd, unsigned int from, unsigned int max_descriptors,
+		procfd_handler *handler, void *data);
 
 /* "socket:[123]" -> 123. False for any other target. Pure. */
 bool procfd_socket_inode(const char *target, size_t len, uint64_t *inode);

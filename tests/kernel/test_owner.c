@@ -272,6 +272,20 @@ static void an_orphan_is_known_by_its_cgroup(void **state)
 	pair_close(&p);
 }
 
+static void a_thread_answers_for_its_process(void **state)
+{
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	struct tuple t;
+	pid_t child = child_thread_connects(&p, &t);
+	struct owner_query q = ask(*state, &t);
+
+	child_end(child);
+	assert_non_null(q.process);
+	assert_int_equal(q.process->pid, child);
+	assert_int_equal(q.holder_count, 1);
+	pair_close(&p);
+}
+
 static void another_users_socket_is_no_answer(void **state)
 {
 	struct world *w = *state;
@@ -380,6 +394,7 @@ int main(void)
 		BOTH(a_socket_nobody_holds_is_the_users_or_the_kernels),
 		BOTH(a_socket_bound_to_a_device_is_found_by_it),
 		BOTH(an_orphan_is_known_by_its_cgroup),
+		BOTH(a_thread_answers_for_its_process),
 		BOTH(another_users_socket_is_no_answer),
 		BOTH(a_process_can_be_asked_for_an_inode),
 		BOTH(a_batch_is_answered_one_by_one),

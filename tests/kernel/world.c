@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/sched.h>
+#include <pthread.h>
 #include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -329,6 +331,55 @@ void cgroup_remove(const char *cgroup)
 
 	cgroup_file(path, sizeof(path), cgroup, "");
 	rmdir(path);
+}
+
+struct thread_start {
+	const struct pair *pair;
+	int report;
+};
+
+static void *connect_in_thread(void *data)
+{
+	const struct thread_start *start = data;
+	struct sockaddr_storage to;
+	socklen_t len = sizeof(to);
+	struct tuple t;
+	int fd;
+
+	if (getsockname(start->pair->listener, (void *)&to, &len) < 0)
+		_exit(1);
+	fd = socket(to.ss_family, SOCK_STREAM, 0);
+	if (connect(fd, (void *)&to, len) < 0)
+		_exit(1);
+	t = tuple_of(fd, IPPROTO_TCP);
+	if (write(start->report, &t, sizeof(t)) != sizeof(t))
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+pid_t child_thread_connects(const struct pair *p, struct tuple *tuple)
+{
+	static struct thread_start start;
+	const struct timespec ticks = { 0, 50 * 1000000 };
+	int report[2];
+	pthread_t thread;
+	pid_t child;
+
+	assert_int_equal(pipe2(report, O_CLOEXEC), 0);
+	start = (struct thread_start){ p, report[1] };
+	child = fork();
+	if (child == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		nanosleep(&ticks, NULL);
+		if (pthread_create(&thread, NULL, connect_in_thread, &start))
+			_exit(1);
+		pthread_exit(NULL);
+	}
+	assert_int_equal(read(report[0], tuple, sizeof(*tuple)), sizeof(*tuple));
+	close(report[0]);
+	close(report[1]);
+	return child;
 }
 
 static void connect_and_fill(const struct pair *p, int report)
