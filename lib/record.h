@@ -49,13 +49,12 @@ struct record_context {
 	const char *thread_name;	/* "" unknown */
 	const uint32_t *holders;	/* pids that share the socket; NULL if one or none */
 	unsigned int holder_count;
-	bool midstream;
 };
 
 struct record;
 
 /* Returns 0, -ENOMEM, or -E2BIG if labels and tags take more than about 1,200 bytes of each record.
- * The caller owns *out. One record per process table: it keeps what it printed in struct process. */
+ * The caller owns *out. One for each process table: what it prints is kept in struct process. */
 int record_new(struct record **out, const struct record_config *config);
 void record_free(struct record *r);
 

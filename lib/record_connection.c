@@ -4,16 +4,13 @@
  * its process and to the host is put in as printed before. Every part has an upper bound, and their
  * sum is less than RECORD_MAX.
  */
-#include "record_internal.h"
+#include "record_view.h"
 
 #include "cgroup.h"
-#include "community.h"
 #include "utf8.h"
 
 #include <arpa/inet.h>
-#include <linux/netfilter.h>
 #include <string.h>
-#include <sys/socket.h>
 
 #define PREFIX_BYTES 127
 #define INTERFACE_BYTES 15
@@ -23,52 +20,6 @@
 /* When printed: the whole of a place must find room in a record without a process. */
 #define CGROUP_PRINTED_MAX 1024
 #define NAME_PRINTED_MAX 255
-
-/* A connection's values that several members repeat, made once. */
-struct view {
-	const struct flow *flow;
-	const struct record_context *context;
-	const struct process *process;	/* NULL: not to be named */
-	enum record_action action;
-	char src[TUPLE_ADDRESS_MAX], dst[TUPLE_ADDRESS_MAX];
-	char nat_src[TUPLE_ADDRESS_MAX], nat_dst[TUPLE_ADDRESS_MAX];	/* "": no NAT known */
-	const char *user;		/* of the socket; "" unknown */
-	bool ports, source_port, source;
-	uint64_t end_real_ns;
-};
-
-static bool has(const struct view *v, enum flow_seen what)
-{
-	return v->flow->seen & what;
-}
-
-static void view_init(struct view *v, const struct record *r, enum record_action action,
-		      const struct flow *flow, const struct record_context *context)
-{
-	static const union address none;
-	const struct tuple *t = &flow->tuple;
-
-	memset(v, 0, sizeof(*v));
-	v->flow = flow;
-	v->context = context;
-	v->action = action;
-	v->process = record_names_process(flow) ? flow->process : NULL;
-	v->ports = record_has_ports(t);
-	v->source_port = v->ports && record_source_port_known(flow);
-	v->source = memcmp(&t->src, &none, sizeof(none)) != 0;
-	tuple_address(t->family, &t->src, v->src);
-	tuple_address(t->family, &t->dst, v->dst);
-	v->user = has(v, FLOW_UID) ? record_user(r, v->process, flow->uid) : "";
-	v->end_real_ns = record_end_real_ns(flow, context);
-	if (!has(v, FLOW_REPLY))
-		return;
-	if (memcmp(&flow->reply_dst, &t->src, sizeof(t->src)) != 0 ||
-	    (v->ports && flow->reply_dport != t->sport))
-		tuple_address(t->family, &flow->reply_dst, v->nat_src);
-	if (memcmp(&flow->reply_src, &t->dst, sizeof(t->dst)) != 0 ||
-	    (v->ports && flow->reply_sport != t->dport))
-		tuple_address(t->family, &flow->reply_src, v->nat_dst);
-}
 
 static void add_time(struct record *r, struct json *j, const char *key, uint64_t real_ns)
 {
@@ -165,87 +116,6 @@ static void add_event(struct record *r, struct json *j, const struct view *v)
 	json_close(j);
 }
 
-static void add_nat(struct json *j, const char *address, be16 port, bool ports)
-{
-	if (!address[0])
-		return;
-	json_open(j, "nat");
-	json_word(j, "ip", address);
-	if (ports)
-		json_number(j, "port", ntohs(port));
-	json_close(j);
-}
-
-/* Only an end's counters are final, and a start must not differ from its end by half of them. */
-static bool counters(const struct view *v)
-{
-	return v->action != RECORD_CONNECTION_ATTEMPTED && has(v, FLOW_COUNTERS);
-}
-
-static void add_counters(struct json *j, const struct view *v, unsigned int direction)
-{
-	if (!counters(v))
-		return;
-	json_number(j, "bytes", v->flow->bytes[direction]);
-	json_number(j, "packets", v->flow->packets[direction]);
-}
-
-static void add_ends(struct json *j, const struct view *v)
-{
-	const struct flow *flow = v->flow;
-
-	json_open(j, "source");
-	if (v->source)
-		json_word(j, "ip", v->src);
-	if (v->source_port)
-		json_number(j, "port", ntohs(flow->tuple.sport));
-	add_counters(j, v, 0);
-	add_nat(j, v->nat_src, flow->reply_dport, v->ports);
-	json_close(j);
-	json_open(j, "destination");
-	json_word(j, "ip", v->dst);
-	if (v->ports)
-		json_number(j, "port", ntohs(flow->tuple.dport));
-	add_counters(j, v, 1);
-	add_nat(j, v->nat_dst, flow->reply_sport, v->ports);
-	json_close(j);
-}
-
-/* The hook speaks where it was the packet that told us of the flow; NULL: it does not decide. */
-static const char *direction(const struct view *v)
-{
-	if (has(v, FLOW_INGRESS))
-		return "ingress";
-	if (v->process || !has(v, FLOW_PACKET) || v->flow->hook == NF_INET_LOCAL_OUT ||
-	    v->flow->hook == NF_INET_POST_ROUTING)
-		return "egress";
-	return v->flow->hook == NF_INET_LOCAL_IN ? "ingress" : NULL;
-}
-
-static void add_network(struct json *j, const struct view *v)
-{
-	const struct tuple *t = &v->flow->tuple;
-	const char *transport = record_transport(t->protocol);
-	char id[COMMUNITY_ID_MAX];
-
-	json_open(j, "network");
-	json_word(j, "type", t->family == AF_INET ? "ipv4" : "ipv6");
-	if (transport)
-		json_word(j, "transport", transport);
-	json_id(j, "iana_number", t->protocol);
-	if (direction(v))
-		json_word(j, "direction", direction(v));
-	if (v->source && (!v->ports || v->source_port)) {
-		community_id(t, 0, id);
-		json_word(j, "community_id", id);
-	}
-	if (counters(v)) {
-		json_number(j, "bytes", v->flow->bytes[0] + v->flow->bytes[1]);
-		json_number(j, "packets", v->flow->packets[0] + v->flow->packets[1]);
-	}
-	json_close(j);
-}
-
 static void add_limited(struct json *j, const char *key, const char *text, size_t max)
 {
 	json_text(j, key, text, strnlen(text, max));
@@ -331,7 +201,7 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 			json_number(j, NULL, context->holders[i]);
 		json_close_array(j);
 	}
-	if (has(v, FLOW_CT_ID))
+	if (view_has(v, FLOW_CT_ID))
 		json_id(j, "conntrack_id", flow->ct_id);
 	if (flow->mark)
 		json_number(j, "mark", flow->mark);
@@ -342,47 +212,8 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 	if (v->action != RECORD_CONNECTION_ATTEMPTED && record_conn_state(flow)[0])
 		json_word(j, "conn_state", record_conn_state(flow));
 	if (v->action == RECORD_CONNECTION_ATTEMPTED && flow->start_ns &&
-	    !has(v, FLOW_RESUMED) && context->now_ns >= flow->start_ns)
+	    !view_has(v, FLOW_RESUMED) && context->now_ns >= flow->start_ns)
 		json_number(j, "owner_delay_ns", context->now_ns - flow->start_ns);
-	json_close(j);
-}
-
-static void add_once(struct json *j, const char *const *values, unsigned int count)
-{
-	unsigned int i, k;
-
-	for (i = 0; i < count; i++) {
-		for (k = 0; k < i && strcmp(values[k], values[i]) != 0; k++)
-			;
-		if (k == i && values[i][0])
-			json_text(j, NULL, values[i], strlen(values[i]));
-	}
-}
-
-static void add_related(struct record *r, struct json *j, const struct view *v)
-{
-	const struct process *p = v->process;
-	const char *ips[] = { v->source ? v->src : "", v->dst, v->nat_src, v->nat_dst };
-	const char *users[] = { v->user, "", "", "" };
-	unsigned int known = v->user[0] != '\0';
-
-	if (p && p->known & PROCESS_IDS) {
-		users[1] = record_user(r, p, p->uid);
-		users[2] = record_user(r, p, p->ruid);
-	}
-	if (p && p->known & PROCESS_LOGIN)
-		users[3] = record_user(r, p, p->login_uid);
-	for (unsigned int i = 1; i < 4; i++)
-		known += users[i][0] != '\0';
-	json_open(j, "related");
-	json_open_array(j, "ip");
-	add_once(j, ips, 4);
-	json_close_array(j);
-	if (known) {
-		json_open_array(j, "user");
-		add_once(j, users, 4);
-		json_close_array(j);
-	}
 	json_close(j);
 }
 
@@ -390,14 +221,14 @@ static void add_socket(struct json *j, const struct view *v)
 {
 	const struct record_context *context = v->context;
 
-	if (has(v, FLOW_UID)) {
+	if (view_has(v, FLOW_UID)) {
 		json_open(j, "user");
 		json_id(j, "id", v->flow->uid);
 		if (v->user[0])
 			json_text(j, "name", v->user, strlen(v->user));
 		json_close(j);
 	}
-	if (has(v, FLOW_GID)) {
+	if (view_has(v, FLOW_GID)) {
 		json_open(j, "group");
 		json_id(j, "id", v->flow->gid);
 		json_close(j);
@@ -440,12 +271,12 @@ int record_connection(struct record *r, enum record_action action, const struct 
 	add_time(r, &j, "@timestamp", timestamp_ns);
 	add_message(&j, &v);
 	add_event(r, &j, &v);
-	add_ends(&j, &v);
-	add_network(&j, &v);
+	view_add_ends(&j, &v);
+	view_add_network(&j, &v);
 	add_process(&j, &v, &fragments);
 	add_nfwho(r, &j, &v, &fragments);
 	add_socket(&j, &v);
-	add_related(r, &j, &v);
+	view_add_related(r, &j, &v);
 	json_members(&j, r->common, r->common_len);
 	json_close(&j);
 	return json_finish(&j);
