@@ -12,7 +12,7 @@ struct diag;
 
 struct diag_stats {
 	uint64_t asked, found;
-	uint64_t other;		/* answers that were another socket: a listener, a reuseport sibling */
+	uint64_t other;		/* answers that were another socket's: a listener, a sibling */
 	uint64_t invalid;	/* answers that could not be read */
 };
 

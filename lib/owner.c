@@ -1,15 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The owner ladder without a trace: tuple -> socket -> inode -> the process that holds it, else the
- * socket's cgroup, else its user, else nothing.
+ * The owner ladder without a trace: tuple -> socket -> inode -> the process that holds it, else
+ * the socket's cgroup, else its user, else nothing.
  *
  * Why a name is never another's. The tuple of the socket found is compared as a whole. The inode
  * number cannot come again while we look: the kernel hands them out in order and wraps after four
  * thousand million. A holder is what /proc/PID/fd says now, its pid and start time are read
  * through the same descriptor. Afterwards sock_diag is asked for every tuple once more: if it is
- * another socket's by then, the first may have been another's too, and nobody is named. What is left is a
- * tuple that changed hands before the first look, between two programs of one user: that takes an
- * explicit bind() to the same port within the milliseconds since the packet left.
+ * another socket's by then, the first may have been another's too, and nobody is named. What is
+ * left is a tuple that changed hands before the first look, between two programs of one user:
+ * that takes an explicit bind() to the same port within the milliseconds since the packet left.
  */
 #include "owner.h"
 #include "cgroupfs.h"
@@ -157,8 +157,8 @@ static struct process *who_is(struct owner *o, const struct holder *h)
 	return p && p->start_ticks == h->start_ticks ? p : NULL;
 }
 
-/* The oldest holder of whom anything is known. A kernel thread has no descriptors; should it seem to, it
- * is no owner. */
+/* The oldest holder of whom anything is known. A kernel thread has no descriptors; should it seem
+ * to, it is no owner. */
 static void name_process(struct owner *o, struct owner_query *q, const struct holder_query *h)
 {
 	uint32_t stored = h->count < OWNER_HOLDERS_MAX ? h->count : OWNER_HOLDERS_MAX;

@@ -48,13 +48,14 @@ struct owner_query {
 	uint8_t socket_state;		/* TCP_*; 0 unknown */
 	struct process *process;	/* borrowed from the table: the oldest holder */
 	uint32_t holders[OWNER_HOLDERS_MAX];	/* oldest first: the first found, its parent and
-					 * children that share it, and others met on the way; a stranger it was passed to may be missing */
+					 * children that share it, and others met on the way;
+					 * a stranger it was passed to may be missing */
 	uint32_t holder_count;		/* also those over the maximum */
 };
 
 struct owner_stats {
 	uint64_t lookups, sockets;	/* asked for, found */
-	uint64_t others;		/* the tuple was another user's or another socket's by then */
+	uint64_t others;		/* the tuple was another user's or socket's by then */
 	uint64_t walks, walks_cut;	/* through all processes; of them stopped by their time */
 	uint64_t walk_pids, walk_descriptors;	/* looked into, for whatever search */
 	uint64_t walk_denied;		/* processes that may not be looked into */
@@ -67,12 +68,12 @@ struct owner_stats {
 int owner_new(struct owner **out, const struct owner_config *config);
 void owner_free(struct owner *o);
 
-/* Answers all of `queries` together (256 at a time): one exact socket lookup each, then at most one
- * walk of /proc/PID/fd for all inodes, likeliest processes first, bounded to a fifth of the time
- * that passes. Never guesses: a process is named only if it holds the inode now, and the tuple is
- * not another socket's after it was found (asked by sock_diag; reading /proc/net again is too dear).
- * Where NFLOG's uid and the socket's differ, the tuple has been used again and the uid alone is the
- * answer. Returns 0 or -errno (no witness answers). */
+/* Answers all of `queries` together (256 at a time): one exact socket lookup each, then at most
+ * one walk of /proc/PID/fd for all inodes, likeliest processes first, bounded to a fifth of the
+ * time that passes. Never guesses: a process is named only if it holds the inode now, and the
+ * tuple is not another socket's after it was found (asked by sock_diag; reading /proc/net again
+ * is too dear). Where NFLOG's uid and the socket's differ, the tuple has been used again and the
+ * uid alone is the answer. Returns 0 or -errno (no witness answers). */
 int owner_lookup(struct owner *o, struct owner_query *queries, unsigned int count);
 
 /* The socket alone, no process: microseconds. Fills socket_found ... socket_state. Returns 0, or

@@ -7,9 +7,10 @@
 #include <stdint.h>
 
 /*
- * What one process holds: /proc/PID/fd, read without an allocation, about 1 us per descriptor.
- * A process is what procfs_open() opened, by its own pid or a thread's. Once open it stays that very process: when it
- * is gone everything below answers ESRCH, also after its pid was given to another.
+ * What one process holds: /proc/PID/fd, read without an allocation, about 1 us per descriptor. A
+ * process is what procfs_open() opened, by its own pid or a thread's. Once open it stays that
+ * very process: when it is gone everything below answers ESRCH, also after its pid was given to
+ * another.
  */
 
 struct procfd_identity {
@@ -30,8 +31,8 @@ int procfd_socket(int pid_fd, int fd, uint64_t *inode);
  * most max. Returns how many, or -errno. */
 int procfd_children(int pid_fd, uint32_t pid, uint32_t *pids, unsigned int max);
 
-/* One socket among its descriptors; or, after every PROCFD_PAUSE of them, fd -1 and the number of the
- * last one, so that a long scan can be ended. Return true to go on, false to stop. */
+/* One socket among its descriptors; or, after every PROCFD_PAUSE of them, fd -1 and the number of
+ * the last one, so that a long scan can be ended. Return true to go on, false to stop. */
 #define PROCFD_PAUSE 128
 typedef bool procfd_handler(int fd, uint64_t inode, void *data);
 

@@ -54,7 +54,8 @@ void child_end(pid_t child);
 /* A child that connects and passes us the socket as *fd; both hold it until *control is closed. */
 pid_t child_connects_and_passes(struct tuple *tuple, int *fd, int *control);
 
-/* A child whose second thread, some clock ticks younger, connects to p; the main thread has ended. */
+/* A child whose second thread, some clock ticks younger, connects to p; the main thread has
+ * ended. */
 pid_t child_thread_connects(const struct pair *p, struct tuple *tuple);
 
 /* A child that is given this very pid, closes all descriptors and holds `socket` as number `fd`.
