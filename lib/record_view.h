@@ -4,7 +4,8 @@
 
 #include "record_internal.h"
 
-/* A connection's values that several members repeat, made once. */
+/* A connection's values that several members repeat, made once. Everything is borrowed: valid as
+ * long as flow and context are, and until the next passwd_update(). */
 struct view {
 	const struct flow *flow;
 	const struct record_context *context;
@@ -13,8 +14,9 @@ struct view {
 	char src[TUPLE_ADDRESS_MAX], dst[TUPLE_ADDRESS_MAX];
 	char nat_src[TUPLE_ADDRESS_MAX], nat_dst[TUPLE_ADDRESS_MAX];	/* "": no NAT known */
 	const char *user;		/* of the socket; "" unknown */
-	bool ports, source_port, source;
-	uint64_t end_real_ns;
+	bool ports;			/* the tuple has them; ICMP's id and type are none */
+	bool source_port, source;	/* the source's port, its address are known */
+	uint64_t end_real_ns;		/* 0 unknown */
 };
 
 static inline bool view_has(const struct view *v, enum flow_seen what)
