@@ -52,6 +52,17 @@ static const char *base_name(const char *path)
 	return slash && slash[1] ? slash + 1 : path;
 }
 
+/* As the kernel resolved it; for a process that was gone too soon the name that was executed, if it
+ * is a path: a link or a script, perhaps, and nfwho.executed says that this is all there is. */
+static const char *executable_path(const struct process *p)
+{
+	if (knows(p, PROCESS_EXECUTABLE) && p->executable)
+		return p->executable;
+	if (knows(p, PROCESS_EXECUTED) && p->executed && p->executed[0] == '/')
+		return p->executed;
+	return NULL;
+}
+
 const char *record_program(const struct process *p)
 {
 	if (knows(p, PROCESS_EXECUTABLE) && p->executable && p->executable[0])
@@ -262,6 +273,8 @@ static cJSON *nfwho_object(struct record *r, const struct process *p, const stru
 		if (p->login_session != UINT32_MAX)
 			add_id(login, "session", p->login_session);
 	}
+	if (!knows(p, PROCESS_EXECUTABLE) && knows(p, PROCESS_EXECUTED))
+		add_string(object, "executed", p->executed);
 	if (p->executable_deleted)
 		cJSON_AddTrueToObject(object, "executable_deleted");
 	if (pieces->cut)
@@ -318,14 +331,12 @@ static void build(struct record *r, struct process *p, size_t len[static 2])
 {
 	struct pieces pieces = { 0 };
 
-	if (knows(p, PROCESS_EXECUTABLE))
-		clean_path(&pieces, EXECUTABLE, p->executable);
+	clean_path(&pieces, EXECUTABLE, executable_path(p));
 	if (knows(p, PROCESS_DIRECTORY))
 		clean_path(&pieces, DIRECTORY, p->directory);
 	if (knows(p, PROCESS_CGROUP))
 		clean_path(&pieces, CGROUP, p->cgroup);
-	if (knows(p->parent, PROCESS_EXECUTABLE))
-		clean_path(&pieces, PARENT_EXECUTABLE, p->parent->executable);
+	clean_path(&pieces, PARENT_EXECUTABLE, executable_path(p->parent));
 	clean_command_line(r, p, &pieces, COMMAND_LINE);
 	clean_command_line(r, p->parent, &pieces, PARENT_COMMAND_LINE);
 	print(r, p, &pieces, len);
