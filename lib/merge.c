@@ -17,7 +17,8 @@
  *
  * What loss is told. The kernel's own LOST record stands where the next record found room, with the
  * exact number, but that can be late. So a ring that was found nearly full is told at once, as a
- * PERF_LOST of count 0: maybe something, maybe nothing.
+ * PERF_DOUBT: maybe something is lost, maybe nothing. The next record in that ring settles it: it
+ * is that LOST record, or nothing was.
  */
 #include "merge.h"
 
@@ -61,6 +62,14 @@ void merge_tell_lost(struct merge *m, uint32_t cpu, uint64_t count, perf_handler
 	event.time_ns = (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
 	m->stats.lost += count;
 	m->stats.records++;
+	handler(&event, data);
+}
+
+void merge_tell_doubt(struct watch *w, bool on, perf_handler *handler, void *data)
+{
+	struct perf_event event = { .kind = on ? PERF_DOUBT : PERF_WHOLE, .cpu = w->cpu };
+
+	w->in_doubt = on;
 	handler(&event, data);
 }
 
@@ -120,6 +129,8 @@ static int record_hand_on(struct merge *m, struct watch *w, perf_handler *handle
 	struct perf_event event;
 	int result;
 
+	if (w->in_doubt && w->ring.at >= w->ring.full_at)
+		merge_tell_doubt(w, false, handler, data);
 	if (header->type == PERF_RECORD_SAMPLE) {
 		source = watch_source(w, ring_word(&w->ring, SAMPLE_ID_OFFSET));
 		if (source == SAMPLE_SOURCES) {
@@ -161,8 +172,8 @@ int merge_read(struct merge *m, uint64_t until_ns, perf_handler *handler, void *
 		struct watch *w = m->watches[i];
 
 		ring_release(&w->ring);
-		if (w->ring.was_full)
-			merge_tell_lost(m, w->cpu, 0, handler, data);
+		if (w->ring.was_full && w->ring.at <= w->ring.full_at && !w->in_doubt)
+			merge_tell_doubt(w, true, handler, data);
 		w->ring.was_full = false;
 	}
 	return handed_on;

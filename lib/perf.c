@@ -49,10 +49,15 @@ int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *da
 	}
 	handed_on = merge_read(&p->merge, until_ns, handler, data);
 	for (uint32_t i = p->merge.count; i-- > 0;) {
-		const struct watch *w = p->merge.watches[i];
+		struct watch *w = p->merge.watches[i];
 
-		if (w->gone && w->ring.at == w->ring.end)
-			watches_remove(p, i);
+		if (!w->gone || w->ring.at != w->ring.end)
+			continue;
+		if (w->in_doubt) {
+			merge_tell_doubt(w, false, handler, data);
+			merge_tell_lost(&p->merge, w->cpu, 0, handler, data);
+		}
+		watches_remove(p, i);
 	}
 	return handed_on;
 }

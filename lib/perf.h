@@ -27,6 +27,9 @@ enum perf_kind {
 	PERF_EXIT,		/* a thread ended; the first one (tid == pid) may end before
 				 * others, the process ends with its last */
 	PERF_LOST,		/* this many records are missing here */
+	PERF_DOUBT,		/* a CPU's ring was nearly full: records of it may be missing, and the
+				 * next one will tell (time_ns is 0) */
+	PERF_WHOLE,		/* it has come: nothing is missing, unless a PERF_LOST follows */
 };
 
 /* One record, all kinds. Strings are valid during the callback only. */
@@ -63,8 +66,8 @@ struct perf_event {
 			const char *comm;	/* at most 15 bytes */
 		} comm;
 		struct {
-			uint64_t count;	/* 0: maybe some, as of time_ns: a ring was nearly
-					 * full, or a CPU came online unwatched */
+			uint64_t count;	/* 0: maybe some, as of time_ns: a CPU came online
+					 * unwatched */
 		} lost;
 	};
 };

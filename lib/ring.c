@@ -82,13 +82,15 @@ void ring_next(struct ring *r)
 
 void ring_release(struct ring *r)
 {
-	uint64_t margin = r->size / 2 < RING_NEARLY_FULL ? r->size / 2 : RING_NEARLY_FULL;
+	uint64_t head, margin = r->size / 2 < RING_NEARLY_FULL ? r->size / 2 : RING_NEARLY_FULL;
 
 	if (r->released == r->at)
 		return;
-	if (__atomic_load_n(&r->control->data_head, __ATOMIC_RELAXED) - r->released >
-	    r->size - margin)
+	head = __atomic_load_n(&r->control->data_head, __ATOMIC_RELAXED);
+	if (head - r->released > r->size - margin) {
 		r->was_full = true;
+		r->full_at = head;
+	}
 	/* Our reads of the data come before the kernel sees that it may write there. */
 	__atomic_store_n(&r->control->data_tail, r->at, __ATOMIC_RELEASE);
 	r->released = r->at;

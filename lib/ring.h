@@ -28,6 +28,7 @@ struct ring {
 	uint64_t at, end;	/* next record to read; where the kernel had written up to */
 	uint64_t released;	/* up to here the kernel may write again */
 	bool was_full;		/* or nearly: something may not have found room. Never reset here */
+	uint64_t full_at;	/* where the next record stands that found room, then */
 };
 
 /* `memory` holds page_bytes of control page and then data_bytes (a power of two, at least 8); it

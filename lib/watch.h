@@ -26,6 +26,7 @@ struct watch {
 	void *memory;
 	size_t memory_bytes;
 	struct ring ring;
+	bool in_doubt;				/* PERF_DOUBT was handed on, PERF_WHOLE not yet */
 	bool gone;				/* its CPU is: read what is left, then close */
 };
 

@@ -20,7 +20,7 @@
 #include <unistd.h>
 
 struct counts {
-	uint64_t kind[PERF_LOST + 1];
+	uint64_t kind[PERF_WHOLE + 1];
 	uint64_t old_state[16], new_state[16];
 	uint64_t connects, steps_back;
 	uint64_t last_ns;
@@ -53,11 +53,11 @@ static void print(const struct perf *p, const struct counts *c, uint64_t cpu_ns,
 {
 	static const char *const kinds[] = {
 		"transitions", "routes", "errors", "forks", "execs", "comms", "exits",
-		"lost_records",
+		"lost_records", "doubts", "doubts_settled",
 	};
 	const struct perf_stats *stats = perf_stats(p);
 
-	for (size_t i = 0; i <= PERF_LOST; i++)
+	for (size_t i = 0; i <= PERF_WHOLE; i++)
 		printf("%s %" PRIu64 "\n", kinds[i], c->kind[i]);
 	for (size_t i = 0; i < 16; i++)
 		if (c->old_state[i] || c->new_state[i])
