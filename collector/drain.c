@@ -14,8 +14,9 @@
 #include <string.h>
 #include <time.h>
 
-#define PACKETS_MAX 16384
-#define MESSAGES_MAX 65536
+/* Of one drain: the rings fill while packets are worked on, and must not wait long. */
+#define PACKETS_MAX 512
+#define MESSAGES_MAX 2048
 
 static uint64_t clock_ns(clockid_t clock)
 {
@@ -42,7 +43,12 @@ static void take_entry(const struct ct_entry *entry, void *data)
 
 static void take_exec(struct collector *c, const struct perf_event *event)
 {
+	struct process *p;
+
 	process_exec(c->processes, event->time_ns, event->pid, event->exec.filename);
+	p = process_get(c->processes, event->pid);
+	if (p && event->cgroup_id)
+		process_set_cgroup(p, event->cgroup_id);
 	if (c->executed_count < sizeof(c->executed) / sizeof(c->executed[0]))
 		c->executed[c->executed_count++] = event->pid;
 }
@@ -70,6 +76,10 @@ static void take_event(const struct perf_event *event, void *data)
 		break;
 	case PERF_EXIT:
 		process_exit(c->processes, event->time_ns, event->pid, event->tid);
+		break;
+	case PERF_DOUBT:
+	case PERF_WHOLE:
+		join_trace(&c->join, event);
 		break;
 	case PERF_LOST:
 		process_lost(c->processes, event->time_ns);
@@ -141,6 +151,8 @@ int collector_drain(struct collector *c)
 	packets = drain_packets(c);
 	if (packets < 0)
 		return packets;
+	if (packets < PACKETS_MAX)
+		c->join.packets_read_ns = c->join.now_ns;
 	collector_read_clocks(c);
 	err = drain_trace(c);
 	if (err)
@@ -148,6 +160,7 @@ int collector_drain(struct collector *c)
 	messages = drain_conntrack(c);
 	if (messages < 0)
 		return messages;
+	c->join.conntrack_current = messages < MESSAGES_MAX;
 	join_settle(&c->join);
 	process_expire(c->processes, c->join.now_ns);
 	if (sinks_flush(c->sinks))

@@ -111,7 +111,7 @@ static const struct rule rules[] = {
 	{ "trace", "auto|on|off", "auto",
 	  "read the kernel's socket trace; on: do not start without it",
 	  set_choice, AT(trace), .words = choices },
-	{ "trace-buffer", "SIZE", "256K", "trace memory for each CPU",
+	{ "trace-buffer", "SIZE", "2M", "trace memory for each CPU",
 	  set_bytes, AT(trace_buffer_bytes), 8 << 10, 1 << 30 },
 	{ "lookup", "auto|diag|proc", "auto", "how sockets are looked up: sock_diag or /proc/net",
 	  set_choice, AT(lookup), .words = lookups },

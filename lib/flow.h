@@ -59,6 +59,7 @@ enum flow_queue {
 	FLOW_QUEUE_UNANSWERED,	/* started, no answer yet */
 	FLOW_QUEUE_FRESH,	/* something new is known: looked at when the batch is complete */
 	FLOW_QUEUE_HELD,	/* several connects could be the one; its next sign may be near */
+	FLOW_QUEUE_CONFIRM,	/* a holder was found; was it this one's, or a later user's? */
 	FLOW_QUEUE_UNSURE,	/* the same, for as long as a record may wait */
 	FLOW_QUEUE_OPEN,	/* answered */
 	FLOW_QUEUES,
@@ -83,8 +84,12 @@ struct flow {
 	uint64_t number;	/* connection id within this run; 0: not in use */
 	uint64_t skaddr;	/* 0 when the socket is gone or was never traced */
 	uint64_t start_ns, start_real_ns;	/* the connect, else the first packet */
-	uint64_t packet_ns;	/* CLOCK_MONOTONIC of the first packet's batch */
-	uint64_t answer_ns;	/* established or refused; 0 unknown */
+	uint64_t packet_ns;	/* CLOCK_MONOTONIC when the first packet was read */
+	union {
+		uint64_t answer_ns;	/* established or refused; 0 unknown */
+		uint64_t sent_after_ns;	/* before FLOW_STARTED, without FLOW_CONNECT: its packet was
+					 * sent later than this */
+	};
 	uint64_t end_ns;	/* really closed; 0 unknown */
 	uint64_t bytes[2], packets[2];
 	struct process *process;	/* a reference */

@@ -172,8 +172,8 @@ void join_absorb(struct join *j, struct flow *f, struct flow *connect)
 	look_later(j, f);
 }
 
-/* A connect whose tuple has become complete meets the packet or the conntrack entry that was read
- * before it. Both came after the connect, or belong to an earlier user of the tuple. */
+/* A connect whose tuple has become complete: a packet that is held may be waiting for it, or a flow
+ * that has started without it will hear of its fate. */
 static void meet_earlier(struct join *j, struct flow *connect)
 {
 	struct flow *f = flow_by_tuple(j->config.flows, &connect->tuple);
@@ -181,12 +181,16 @@ static void meet_earlier(struct join *j, struct flow *connect)
 	for (; f; f = flow_next_by_tuple(j->config.flows, f)) {
 		if (f == connect || f->seen & (FLOW_CONNECT | FLOW_ENDED | FLOW_INGRESS))
 			continue;
-		if (f->seen & FLOW_PACKET && !join_may_send(j, connect, f->hook))
+		if (!(f->seen & FLOW_PACKET) || f->packet_ns < connect->start_ns ||
+		    !join_may_send(j, connect, f->hook))
 			continue;
-		if (f->seen & FLOW_PACKET && f->packet_ns < connect->start_ns)
-			continue;
-		join_absorb(j, f, connect);
-		return;
+		if (!(f->seen & FLOW_STARTED)) {
+			look_later(j, f);
+		} else if (f->process && connect->process &&
+			   f->process->pid == connect->process->pid) {
+			join_absorb(j, f, connect);
+			return;
+		}
 	}
 }
 
@@ -253,14 +257,19 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 			waiting = f;
 		}
 	}
-	/* Two namespaces can have the same tuple: settle.c tells them apart. */
-	return connects > 1 ? NULL : waiting;
+	/* Several: settle.c tells them apart, or leaves it. */
+	if (connects > 1 || (connects == 1 && !join_surely_first(j, waiting, join_sent_after(j))))
+		return NULL;
+	return waiting;
 }
 
 static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_packet *packet)
 {
+	j->undecided++;
 	f->seen |= FLOW_PACKET;
 	f->packet_ns = j->now_ns;
+	if (!(f->seen & FLOW_CONNECT))
+		f->sent_after_ns = join_sent_after(j);
 	if (!(f->seen & FLOW_CONNECT)) {
 		f->start_ns = j->now_ns;
 		f->start_real_ns = j->now_real_ns;

@@ -22,6 +22,9 @@
 #define JOIN_HELD_NS		5000000ull
 /* How long conntrack's word waits for the packet it belongs to: NFLOG's flush timeout, well over. */
 #define JOIN_ORPHAN_NS		1000000000ull
+/* How long a named holder of a socket is doubted: a packet of a newer socket with the same tuple may
+ * still stand in the kernel's batch. Twice NFLOG's flush timeout, and a jiffy. */
+#define JOIN_CONFIRM_NS		30000000ull
 /* How often a silent socket is asked for. */
 #define JOIN_RECHECK_NS		5000000000ull
 
@@ -58,7 +61,10 @@ struct join {
 	uint64_t now_ns, now_real_ns;	/* the batch's clocks: CLOCK_MONOTONIC, CLOCK_REALTIME */
 	uint64_t nflog_lost_ns;		/* when packets were last lost: absence proves nothing */
 	uint64_t ct_lost_ns;
+	uint64_t packets_read_ns;	/* every packet queued by then has been read */
+	bool conntrack_current;		/* every conntrack message queued before this batch has */
 	uint64_t undecodable;		/* packets, of those given */
+	uint64_t undecided;		/* packets whose flow has not started yet */
 	uint64_t trace_only;		/* connects whose packet never came */
 	bool foreign_zone;		/* a conntrack zone other than 0 is in use */
 	bool finishing;
@@ -100,9 +106,12 @@ void join_finish(struct join *j);
 const char *join_prefix(const struct join *j, const struct flow *f);
 const uint32_t *join_shared_with(const struct join *j, const struct flow *f, unsigned int *count);
 
-/* Between join.c and settle.c: whether the caller of `connect` can have sent a packet that was
+/* Between join.c and settle.c: the instant after which every packet that is read now was sent;
+ * whether the only connect with a packet's tuple is the packet's; whether the caller of `connect` can have sent a packet that was
  * logged at this hook (false if its network namespace is known to be the wrong one); gives `f` what `connect` has witnessed and frees `connect`; makes
  * room for one more flow; frees one. */
+uint64_t join_sent_after(const struct join *j);
+bool join_surely_first(const struct join *j, const struct flow *connect, uint64_t sent_after_ns);
 bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
 void join_absorb(struct join *j, struct flow *f, struct flow *connect);
 struct flow *join_flow_new(struct join *j);

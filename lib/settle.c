@@ -54,6 +54,31 @@ static bool surely_sends(struct join *j, struct flow *connect, uint8_t hook)
 	return connect->process->known & PROCESS_NETNS && join_may_send(j, connect, hook);
 }
 
+/* Packets sent a while ago are not read yet, or a CPU's next record has to tell whether connects are
+ * missing: that something has not come proves nothing now, and may soon. */
+static bool is_behind(const struct join *j)
+{
+	if (j->finishing)
+		return false;
+	return j->packets_read_ns + JOIN_CONFIRM_NS < j->now_ns ||
+	       (j->config.trace && trace_in_doubt(j->config.trace));
+}
+
+/* NFLOG gives no time of sending for what leaves this host. When the queue was last empty, all
+ * that had been sent a flush timeout before was read. */
+uint64_t join_sent_after(const struct join *j)
+{
+	return j->packets_read_ns > JOIN_CONFIRM_NS ? j->packets_read_ns - JOIN_CONFIRM_NS : 0;
+}
+
+/* It is, if it began before the packet was sent, or if every connect since then is known: an
+ * earlier user of the tuple, whose packet this could be, would be in the table. */
+bool join_surely_first(const struct join *j, const struct flow *connect, uint64_t sent_after_ns)
+{
+	return connect->start_ns <= sent_after_ns ||
+	       trace_complete_since(j->config.trace, sent_after_ns);
+}
+
 static bool lacks_packet(const struct flow *f)
 {
 	return (f->seen & (FLOW_CONNECT | FLOW_PACKET)) == FLOW_CONNECT;
@@ -71,29 +96,30 @@ static void ask_socket(struct join *j, const struct flow *f, struct owner_query 
 		owner_socket(j->config.owner, query);
 }
 
-/* Connects that can be this packet's. */
+/* Connects that can be this packet's, newest first. */
 struct candidates {
 	struct flow *flows[CANDIDATES_MAX];
 	unsigned int count;
 	bool complete;		/* these are all */
-	bool exact;		/* their port is known and is the packet's */
 };
+
+static void candidates_add(struct candidates *c, struct flow *connect)
+{
+	if (c->count < CANDIDATES_MAX)
+		c->flows[c->count++] = connect;
+	else
+		c->complete = false;
+}
 
 static void collect_exact(struct join *j, const struct flow *f, struct candidates *c)
 {
 	struct flow *connect = flow_by_tuple(j->config.flows, &f->tuple);
 
-	*c = (struct candidates) { .complete = true, .exact = true };
-	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect)) {
-		if (!lacks_packet(connect) || connect->start_ns > f->packet_ns ||
-		    !join_may_send(j, connect, f->hook))
-			continue;
-		if (c->count == CANDIDATES_MAX) {
-			c->complete = false;
-			return;
-		}
-		c->flows[c->count++] = connect;
-	}
+	*c = (struct candidates) { .complete = true };
+	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect))
+		if (lacks_packet(connect) && connect->start_ns <= f->packet_ns &&
+		    join_may_send(j, connect, f->hook))
+			candidates_add(c, connect);
 }
 
 static void collect_pending(struct join *j, const struct flow *f, struct candidates *c)
@@ -101,16 +127,10 @@ static void collect_pending(struct join *j, const struct flow *f, struct candida
 	struct flow *connect = flow_by_pending(j->config.flows, &f->tuple);
 
 	*c = (struct candidates) { .complete = true };
-	for (; connect; connect = flow_next_by_pending(j->config.flows, connect)) {
-		if (connect->start_ns > f->packet_ns || !join_may_send(j, connect, f->hook) ||
-		    !trace_port_possible(j->config.trace, connect, f->tuple.sport))
-			continue;
-		if (c->count == CANDIDATES_MAX) {
-			c->complete = false;
-			return;
-		}
-		c->flows[c->count++] = connect;
-	}
+	for (; connect && c->complete; connect = flow_next_by_pending(j->config.flows, connect))
+		if (connect->start_ns <= f->packet_ns && join_may_send(j, connect, f->hook) &&
+		    trace_port_possible(j->config.trace, connect, f->tuple.sport))
+			candidates_add(c, connect);
 }
 
 static void take(struct join *j, struct flow *f, struct flow *connect)
@@ -126,7 +146,8 @@ static bool take_only(struct join *j, struct flow *f, const struct candidates *c
 	struct flow *connect = c->flows[0];
 	struct owner_query query;
 
-	if (c->count != 1 || !c->complete || !trace_complete_since(j->config.trace, connect) ||
+	if (c->count != 1 || !c->complete ||
+	    !trace_complete_since(j->config.trace, connect->start_ns) ||
 	    !surely_sends(j, connect, f->hook))
 		return false;
 	ask_socket(j, f, &query);
@@ -161,25 +182,51 @@ static bool take_holder(struct join *j, struct flow *f, const struct candidates 
 	return true;
 }
 
+/* One tuple, used several times before we came to read its packets. Within one namespace its
+ * connects follow one another, and so do its packets; if there are as many of the one as of the
+ * other, and nothing was lost, the first belongs to the first. */
+static bool take_in_order(struct join *j, struct flow *f, const struct candidates *c)
+{
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
+	unsigned int packets = 0, newer = 0;
+
+	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
+		if ((other->seen & (FLOW_PACKET | FLOW_CONNECT | FLOW_STARTED)) != FLOW_PACKET)
+			continue;
+		packets++;
+		newer += other->number > f->number;
+	}
+	for (unsigned int i = 0; i < c->count; i++)
+		if (!surely_sends(j, c->flows[i], f->hook))
+			return false;
+	if (!c->complete || packets != c->count || f->sent_after_ns <= j->nflog_lost_ns)
+		return false;
+	take(j, f, c->flows[newer]);
+	return true;
+}
+
 enum verdict { VERDICT_TAKEN, VERDICT_NOBODY, VERDICT_UNSURE };
 
 static enum verdict find_connect(struct join *j, struct flow *f, bool ask_holders)
 {
+	bool complete = trace_complete_since(j->config.trace, f->sent_after_ns);
 	struct candidates c;
 
 	collect_exact(j, f, &c);
-	if (c.count == 1) {
+	if (c.count == 1 && join_surely_first(j, c.flows[0], f->sent_after_ns)) {
 		take(j, f, c.flows[0]);
 		return VERDICT_TAKEN;
 	}
-	if (!c.count) {
-		collect_pending(j, f, &c);
-		if (!c.count)
-			return VERDICT_NOBODY;
-		if (take_only(j, f, &c))
-			return VERDICT_TAKEN;
-	}
-	return ask_holders && take_holder(j, f, &c) ? VERDICT_TAKEN : VERDICT_UNSURE;
+	if (c.count > 1 && complete && !is_behind(j) && take_in_order(j, f, &c))
+		return VERDICT_TAKEN;
+	if (c.count)
+		return VERDICT_UNSURE;
+	collect_pending(j, f, &c);
+	if (!c.count)
+		return VERDICT_NOBODY;
+	if (complete && (take_only(j, f, &c) || (ask_holders && take_holder(j, f, &c))))
+		return VERDICT_TAKEN;
+	return VERDICT_UNSURE;
 }
 
 static bool conntrack_will_tell(const struct join *j, const struct flow *f)
@@ -193,7 +240,7 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 		.conntrack = j->config.ct && !j->foreign_zone,
 		.tracked = j->config.own_rules && f->hook == NF_INET_LOCAL_OUT,
 		.errors_reported = j->config.errors_reported && j->config.trace &&
-				   trace_complete_since(j->config.trace, f),
+				   trace_complete_since(j->config.trace, f->start_ns),
 	};
 	/* Asked only where it matters: an entry of an earlier attempt keeps NEW from coming. */
 	if (signs->conntrack && signs->tracked && f->seen & FLOW_CLOSED &&
@@ -241,6 +288,13 @@ static bool is_unexplained(const struct flow *f)
 	return f->seen & (FLOW_DESTROY | FLOW_CLOSED);
 }
 
+/* A missing NEW means something only when all there was has been read. */
+static bool awaits_conntrack(const struct join *j, const struct flow *f)
+{
+	return conntrack_will_tell(j, f) && !(f->seen & (FLOW_NEW | FLOW_CT_ID)) &&
+	       !j->conntrack_current && !j->finishing;
+}
+
 /* Where a started flow goes from here, with what is known now. */
 static void follow(struct join *j, struct flow *f, bool patient)
 {
@@ -253,7 +307,10 @@ static void follow(struct join *j, struct flow *f, bool patient)
 	} else if (f->seen & FLOW_DESTROY) {
 		finish(j, f);
 	} else if (f->seen & FLOW_CLOSED && !fate_answered(f)) {
-		finish(j, f);
+		if (awaits_conntrack(j, f))
+			flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
+		else
+			finish(j, f);
 	} else if (f->seen & FLOW_CLOSED) {
 		if (conntrack_will_tell(j, f))
 			flow_enqueue(flows, f, FLOW_QUEUE_CLOSED, j->now_ns + DESTROY_NS);
@@ -272,6 +329,9 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 
 	if (f->process)
 		process_read(j->config.processes, f->process);
+	j->undecided--;
+	if (!(f->seen & FLOW_CONNECT))
+		f->answer_ns = 0;
 	f->owner = (uint8_t)rung;
 	f->seen |= FLOW_STARTED;
 	if (f->ct_zone)
@@ -308,7 +368,35 @@ static void apply_answer(struct join *j, struct flow *f, struct owner_query *que
 	}
 	if (query->cgroup_id)
 		f->cgroup_id = query->cgroup_id;
-	start(j, f, query->rung);
+	if (query->rung != OWNER_SOCKET) {
+		start(j, f, query->rung);
+		return;
+	}
+	f->owner = OWNER_SOCKET;
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+}
+
+/* The tuple was looked up a while after its packet was sent. A port can be in use again by then,
+ * by another process: then that one's packet has been logged too, and is read by now. */
+static void confirm_holder(struct join *j, struct flow *f)
+{
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
+	bool used_again = f->packet_ns <= j->nflog_lost_ns;
+
+	if (is_behind(j)) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+		return;
+	}
+	for (; other && !used_again; other = flow_next_by_tuple(j->config.flows, other))
+		used_again = other != f && other->start_ns >= f->start_ns &&
+			     other->seen & (FLOW_PACKET | FLOW_CONNECT);
+	if (!used_again) {
+		start(j, f, OWNER_SOCKET);
+		return;
+	}
+	process_unref(f->process);
+	f->process = NULL;
+	start(j, f, f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE);
 }
 
 /* Questions for the lower rungs, answered together: one walk of /proc serves all. */
@@ -348,6 +436,7 @@ static void start_unowned(struct join *j, struct flow *f)
 {
 	if (f->hook == NF_INET_PRE_ROUTING) {
 		/* The hook is there for containers' connections; this one came from outside. */
+		j->undecided--;
 		j->config.ledger->filtered++;
 		join_flow_free(j, f);
 		return;
@@ -368,11 +457,15 @@ static void decide_owner(struct join *j, struct flow *f, struct lookups *l, bool
 		start(j, f, OWNER_NONE);
 		return;
 	}
+	if (f->owner == OWNER_SOCKET) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+		return;
+	}
 	if (j->config.trace && !(f->seen & (FLOW_CONNECT | FLOW_RESUMED)))
 		verdict = find_connect(j, f, held || last_chance);
 	if (verdict == VERDICT_TAKEN && (f->process || f->seen & FLOW_KERNEL))
 		start_traced(j, f);
-	else if (verdict == VERDICT_UNSURE && !last_chance && held)
+	else if (verdict == VERDICT_UNSURE && (is_behind(j) || (held && !last_chance)))
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSURE, j->now_ns + JOIN_UNSURE_NS);
 	else if (verdict == VERDICT_UNSURE && !last_chance)
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
@@ -390,7 +483,7 @@ static void decide_unsent(struct join *j, struct flow *f)
 	for (unsigned int i = 0; i < j->config.protocol_count; i++)
 		logged |= j->config.protocols[i] == f->tuple.protocol;
 	if (!logged || !j->config.output_logged || !(f->seen & FLOW_CLOSED) ||
-	    f->start_ns <= j->nflog_lost_ns || !trace_complete_since(j->config.trace, f) ||
+	    f->start_ns <= j->nflog_lost_ns || !trace_complete_since(j->config.trace, f->start_ns) ||
 	    !surely_sends(j, f, NF_INET_LOCAL_OUT) || tuple_is_loopback(&f->tuple) ||
 	    route_is_local(j->config.route, &f->tuple) != 0) {
 		j->trace_only++;
@@ -470,19 +563,34 @@ static void expire(struct join *j, struct flow *f, struct lookups *l)
 {
 	switch ((enum flow_queue)f->queue) {
 	case FLOW_QUEUE_ORPHAN:
-		join_flow_free(j, f);
+		if (is_behind(j))
+			flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN,
+				     j->now_ns + JOIN_ORPHAN_NS);
+		else
+			join_flow_free(j, f);
 		break;
 	case FLOW_QUEUE_UNSENT:
-		decide_unsent(j, f);
+		if (is_behind(j))
+			flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT,
+				     j->now_ns + JOIN_ORPHAN_NS);
+		else
+			decide_unsent(j, f);
 		break;
 	case FLOW_QUEUE_CONNECT:
-		recheck_connect(j, f);
+		if (is_behind(j))
+			flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT,
+				     j->now_ns + JOIN_RECHECK_NS);
+		else
+			recheck_connect(j, f);
 		break;
 	case FLOW_QUEUE_CLOSED:
 		recheck_closed(j, f);
 		break;
 	case FLOW_QUEUE_UNANSWERED:
 		recheck_unanswered(j, f);
+		break;
+	case FLOW_QUEUE_CONFIRM:
+		confirm_holder(j, f);
 		break;
 	case FLOW_QUEUE_HELD:
 	case FLOW_QUEUE_UNSURE:
@@ -525,8 +633,7 @@ void join_settle(struct join *j)
 		while ((f = flow_first(j->config.flows, q)) && flow_is_due(f, j->now_ns))
 			expire(j, f, &lookups);
 	lookups_answer(j, &lookups);
-	j->config.ledger->pending = flow_queue_count(j->config.flows, FLOW_QUEUE_HELD) +
-				    flow_queue_count(j->config.flows, FLOW_QUEUE_UNSURE);
+	j->config.ledger->pending = j->undecided;
 }
 
 uint64_t join_next_ns(const struct join *j)
@@ -573,7 +680,9 @@ void join_finish(struct join *j)
 			flow_enqueue(j->config.flows, f, FLOW_QUEUE_FRESH, j->now_ns);
 	settle_fresh(j, &lookups, true);
 	lookups_answer(j, &lookups);
-	j->config.ledger->pending = 0;
+	while ((f = flow_first(j->config.flows, FLOW_QUEUE_CONFIRM)))
+		confirm_holder(j, f);
+	j->config.ledger->pending = j->undecided;
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
 		for (f = flow_first(j->config.flows, open[i]); f;
 		     f = flow_following(j->config.flows, f))

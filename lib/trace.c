@@ -42,6 +42,7 @@ struct trace {
 	struct trace_config config;
 	struct trace_stats stats;
 	uint64_t lost_ns;
+	unsigned int doubts;	/* CPUs of which records may be missing */
 	bool routes;		/* route lookups have been seen: this kernel reports them */
 	struct thread threads[THREADS];
 };
@@ -99,15 +100,20 @@ void trace_learn_port(struct trace *t, struct flow *connect, be16 sport)
 	flow_index_tuple(t->config.flows, connect);
 }
 
-bool trace_complete_since(const struct trace *t, const struct flow *f)
+bool trace_complete_since(const struct trace *t, uint64_t time_ns)
 {
-	return f->start_ns > t->lost_ns;
+	return !t->doubts && time_ns > t->lost_ns;
+}
+
+bool trace_in_doubt(const struct trace *t)
+{
+	return t->doubts;
 }
 
 bool trace_port_possible(const struct trace *t, const struct flow *connect, be16 sport)
 {
 	if (connect->tuple.family != AF_INET || connect->seen & FLOW_ROUTE_MISSED || !t->routes ||
-	    !trace_complete_since(t, connect))
+	    !trace_complete_since(t, connect->start_ns))
 		return true;
 	return connect->tuple.sport == sport;
 }
@@ -122,6 +128,8 @@ static void name_owner(struct trace *t, struct flow *f, const struct perf_event 
 		f->seen |= FLOW_KERNEL;
 	else if (process)
 		f->process = process_ref(process);
+	if (process && event->cgroup_id)
+		process_set_cgroup(process, event->cgroup_id);
 }
 
 /* A socket that connects anew, or whose address now names another socket. */
@@ -294,7 +302,14 @@ void trace_event(struct trace *t, const struct perf_event *event, trace_wall *wa
 		error_reported(t, event, handler, data);
 		break;
 	case PERF_LOST:
-		t->lost_ns = event->time_ns;
+		if (event->time_ns > t->lost_ns)
+			t->lost_ns = event->time_ns;
+		break;
+	case PERF_DOUBT:
+		t->doubts++;
+		break;
+	case PERF_WHOLE:
+		t->doubts--;
 		break;
 	default:
 		break;

@@ -49,8 +49,11 @@ void trace_event(struct trace *t, const struct perf_event *event, trace_wall *wa
  * although nothing was lost. */
 bool trace_port_possible(const struct trace *t, const struct flow *connect, be16 sport);
 
-/* Whether everything since the flow's connect was read: no ring lost anything. */
-bool trace_complete_since(const struct trace *t, const struct flow *f);
+/* Whether everything since time_ns (CLOCK_MONOTONIC) was read: no ring lost anything. */
+bool trace_complete_since(const struct trace *t, uint64_t time_ns);
+
+/* Whether that will be known with the next record of some CPU only. */
+bool trace_in_doubt(const struct trace *t);
 
 /* The packet told the port of a pending connect: completes its tuple and indexes it. */
 void trace_learn_port(struct trace *t, struct flow *connect, be16 sport);

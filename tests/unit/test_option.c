@@ -44,7 +44,7 @@ static void defaults_are_those_that_help_prints(void **state)
 	assert_int_equal(options.outputs[0].kind, OUTPUT_STDOUT);
 	assert_int_equal(options.hooks, RULESET_OUTPUT);
 	assert_int_equal(options.protocols, RULESET_TCP);
-	assert_int_equal(options.trace_buffer_bytes, 256 << 10);
+	assert_int_equal(options.trace_buffer_bytes, 2 << 20);
 	assert_int_equal(options.max_flows, 131072);
 	assert_int_equal(options.log_level, 2);
 	assert_true(options.conntrack && options.sysctl && options.events_start &&
