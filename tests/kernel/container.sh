@@ -21,7 +21,7 @@ container_network()
 	ip -n "$INSIDE" route add default via 2001:db8:1::1
 	sysctl_in "$HERE" net.ipv4.ip_forward=1 net.ipv6.conf.all.forwarding=1
 	here nft -f - <<-'EOF'
-	table inet bridge {
+	table inet translation {
 		chain postrouting {
 			type nat hook postrouting priority 100
 			iifname "inside" masquerade
@@ -85,19 +85,30 @@ run_twins()
 	ip -n "$TWIN" link set eth0 up
 	ip -n "$TWINPEER" link set eth0 up
 	for namespace in "$HERE" "$TWIN"; do
-		sysctl_in "$namespace" net.ipv4.ip_local_port_range="40000 40031"
+		sysctl_in "$namespace" net.ipv4.ip_local_port_range="40000 40199"
 	done
 	background "$TWINPEER" "$load" serve --to $peer4:80 --to "[$peer6]:80" >"$work/twin"
 	wait_for 10 grep -q listening "$work/twin"
 	collector_start --events start --trace on || return
 	background "$TWIN" "$load" busy --to $peer4:80 --to "[$peer6]:80" --workers 2 \
-		--count 100000 --rate 2000 --seconds 3 --truth "$work/twin.tsv"
-	here "$load" busy --to $peer4:80 --to "[$peer6]:80" --workers 2 --count 4000 \
-		--rate 2000 --seconds 10 --truth "$work/truth.tsv" || not_ok "load in one of the twins"
+		--count 100000 --rate 400 --seconds 4 --truth "$work/twin.tsv"
+	local twin=$!
+	here "$load" busy --to $peer4:80 --to "[$peer6]:80" --workers 2 --count 1200 \
+		--rate 400 --seconds 10 --truth "$work/truth.tsv" || not_ok "load in one of the twins"
 	wait_for 10 all_written "$work/truth.tsv"
 	collector_stop
 	owned "the same addresses in two networks at once" "$work/truth.tsv" --at-most extra=0 \
 		--at-most ledger.own_gap=0
+	wait "$twin"
+	equal "nobody of the other network is named" "$(jq -r 'select(.process.pid) | .process.pid' \
+		"$records" | sort -u | comm -12 - <(cut -f 1 "$work/twin.tsv" | sort -u))" ""
+	check "the two did use the same tuples" shared_tuples
+}
+
+shared_tuples()
+{
+	(($(comm -12 <(cut -f 5-8 "$work/twin.tsv" | sort -u) \
+		<(cut -f 5-8 "$work/truth.tsv" | sort -u) | wc -l) > 10))
 }
 
 netns_pair

@@ -67,11 +67,6 @@ story()
 	done
 }
 
-ended()
-{
-	at_least "$1" '.event.action == "connection_ended"'
-}
-
 # Nobody but the trace may know how a socket without an answer ended: such an end may be left open,
 # which counts as right here; a wrong one may not.
 left_out()
@@ -87,11 +82,9 @@ left_out()
 	sed "s/^end null .*/end $reason $outcome/" <<<"$1"
 }
 
-# Expired entries are cleared away by a dump, and else when the kernel comes round to them.
 forgotten_until_gone()
 {
-	here conntrack -L >/dev/null 2>&1
-	read -rt 0.3 -u "$idle"
+	conntrack_forgets
 	gone "$1"
 }
 
@@ -117,7 +110,7 @@ run_fates()
 	wait_for 30 forgotten_until_gone $six
 	wait $four || not_ok "the connections are made, ipv4: $(<"$work/four")"
 	wait $six || not_ok "the connections are made, ipv6: $(<"$work/six")"
-	wait_for 15 ended 38
+	wait_ended 15 38
 	collector_stop
 	tell_fates "$mode" ipv4
 	tell_fates "$mode" ipv6
@@ -137,7 +130,7 @@ run_unsent()
 	collector_start --trace on || return
 	here "$load" blackhole --to $peer4:2030 --to "[$peer6]:2030" --count 2 --timeout-ms 200 \
 		--truth "$work/truth.tsv"
-	wait_for 10 ended 2
+	wait_ended 10 2
 	collector_stop
 	equal "dropped before our hook, both families" "$(jq -r 'select(.destination.port == 2030)
 		| .event.action + " " + (.event.reason // "")' "$records" | grep ended | sort)" \

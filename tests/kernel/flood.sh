@@ -30,17 +30,12 @@ flood()
 		not_ok "the load itself: $(<"$work/load")"
 }
 
-ends_done()
-{
-	(($(grep -c '"action":"connection_ended"' "$records") >= $(wc -l <"$1") - 1))
-}
-
 without_loss()
 {
 	collector_start "$@" || return
 	flood "$work/truth.tsv"
 	wait_for 30 all_written "$work/truth.tsv"
-	wait_for 30 ends_done "$work/truth.tsv"
+	wait_ended 30 $(($(wc -l <"$work/truth.tsv") - 1))
 	collector_stop || return
 	owned "$rate/s for $seconds s, starts and ends ($*)" "$work/truth.tsv" \
 		--at-most extra=0 --at-most ledger.kernel_gap=0 --at-most ledger.own_gap=0 \
@@ -108,7 +103,7 @@ never_blocked()
 	here "$load" short --to $peer4:81 --to "[$peer6]:81" --count 100 --truth "$work/untracked.tsv"
 	here "$load" blackhole --to $peer4:82 --count 40 --workers 20 --timeout-ms 500 \
 		--truth "$work/ports.tsv" 2>/dev/null
-	wait_for 10 at_least 140 '.event.action == "connection_ended"'
+	wait_ended 10 140
 	collector_stop
 	owned "untracked connections" "$work/untracked.tsv"
 	equal "untracked connections are never blocked" "$(count_records '.destination.port == 81

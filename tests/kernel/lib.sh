@@ -267,6 +267,27 @@ at_least()
 	(($(count_records "$2" 2>/dev/null) >= $1))
 }
 
+# Expired conntrack entries are cleared away by a dump, and else when the kernel comes round to it,
+# which may take a minute.
+conntrack_forgets()
+{
+	here conntrack -L >/dev/null 2>&1
+	read -rt 0.3 -u "$idle"
+	return 0
+}
+
+# wait_ended SECONDS NUMBER: until that many ends are written.
+wait_ended()
+{
+	wait_for "$1" ended "$2"
+}
+
+ended()
+{
+	conntrack_forgets
+	(($(grep -c '"action":"connection_ended"' "$records") >= $1))
+}
+
 # How far the last ledger is from adding up: towards the kernel, and in itself.
 ledger_gaps()
 {
