@@ -11,9 +11,11 @@
  * has batched, and only then is everything read for the last time.
  */
 #include "collector.h"
+#include "capture.h"
 #include "diag.h"
 #include "emit.h"
 #include "log.h"
+#include "passwd.h"
 #include "portid.h"
 #include "rules.h"
 
@@ -85,6 +87,13 @@ static int open_outputs(struct collector *c)
 		       sizeof(error))) {
 		log_error("%s", error);
 		return -1;
+	}
+	if (sinks_formats(c->sinks) & 1u << FORMAT_PACKET) {
+		err = capture_new(&c->capture);
+		if (!err)
+			err = passwd_new(&c->users, "/etc/passwd");
+		if (err)
+			return fail("preparing packets", err);
 	}
 	c->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	return 0;
@@ -363,6 +372,8 @@ void collector_close(struct collector *c)
 	process_table_free(c->processes);
 	if (c->proc_fd >= 0)
 		close(c->proc_fd);
+	passwd_free(c->users);
+	capture_free(c->capture);
 	sinks_close(c->sinks);
 	record_free(c->record);
 }

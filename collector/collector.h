@@ -23,6 +23,8 @@ struct collector {
 
 	struct sinks *sinks;
 	struct record *record;
+	struct capture *capture;	/* NULL: no output wants packets */
+	struct passwd *users;		/* the same */
 	struct process_table *processes;
 	struct flow_table *flows;
 	struct owner *owner;

@@ -7,6 +7,7 @@
  * its packet is logged, so that one which has not been seen by then was never made. conntrack
  * comes last: a NEW that has not been read after the trace told of the socket's end never was.
  */
+#include "capture.h"
 #include "collector.h"
 #include "emit.h"
 #include "log.h"
@@ -33,7 +34,11 @@ void collector_read_clocks(struct collector *c)
 
 static void take_packet(const struct nflog_packet *packet, void *data)
 {
-	join_packet(data, packet);
+	struct collector *c = data;
+
+	if (c->capture)
+		capture_keep(c->capture, packet);
+	join_packet(&c->join, packet);
 }
 
 static void take_entry(const struct ct_entry *entry, void *data)
@@ -116,7 +121,7 @@ static int drain_packets(struct collector *c)
 {
 	const struct nflog_stats *stats = nflog_stats(c->nflog);
 	uint64_t lost_before = stats->sequence_gap + stats->enobufs;
-	int n = nflog_read(c->nflog, PACKETS_MAX, take_packet, &c->join);
+	int n = nflog_read(c->nflog, PACKETS_MAX, take_packet, c);
 
 	if (stats->sequence_gap + stats->enobufs != lost_before)
 		join_nflog_lost(&c->join);

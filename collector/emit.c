@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "emit.h"
+#include "capture.h"
 #include "log.h"
+#include "passwd.h"
+#include "ulogd.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,12 +62,58 @@ static void emit(struct collector *c, enum record_action action, const struct fl
 	c->ledger.written++;
 }
 
+static const char *program(const struct process *p)
+{
+	if (p->known & PROCESS_EXECUTABLE)
+		return p->executable;
+	return p->known & PROCESS_COMM ? p->comm : NULL;
+}
+
+/* Connections that no packet told of (unsent) have none to hand on. */
+static void emit_packet(struct collector *c, const struct flow *f)
+{
+	const struct captured *captured = capture_find(c->capture, &f->tuple);
+	char frame[ULOGD_FRAME_MAX], in[IF_NAMESIZE], out[IF_NAMESIZE];
+	struct ulogd_packet packet = {
+		.prefix = join_prefix(&c->join, f),
+		.in = in,
+		.out = out,
+		.time_s = (uint32_t)(f->start_real_ns / 1000000000),
+		.uid = f->uid,
+		.has_uid = f->seen & FLOW_UID,
+	};
+	int len;
+
+	if (!(f->seen & FLOW_PACKET))
+		return;
+	if (!captured) {
+		sinks_lose(c->sinks, FORMAT_PACKET);
+		return;
+	}
+	packet.payload = captured->payload;
+	packet.payload_len = captured->len;
+	snprintf(in, sizeof(in), "%s",
+		 ifname_get(&c->ifnames, captured->ifindex_in, c->join.now_ns));
+	snprintf(out, sizeof(out), "%s",
+		 ifname_get(&c->ifnames, captured->ifindex_out, c->join.now_ns));
+	if (f->process && f->owner >= OWNER_SOCKET)
+		packet.application = program(f->process);
+	passwd_update(c->users, c->join.now_ns);
+	if (packet.has_uid && !(f->process && f->process->foreign_userns))
+		packet.user = passwd_name(c->users, f->uid);
+	len = ulogd_frame(&packet, frame, sizeof(frame));
+	if (len > 0)
+		sinks_write(c->sinks, FORMAT_PACKET, frame, (size_t)len);
+}
+
 bool emit_start(struct flow *f, void *data)
 {
 	struct collector *c = data;
 
 	if (c->options->events_start)
 		emit(c, RECORD_CONNECTION_ATTEMPTED, f);
+	if (c->capture)
+		emit_packet(c, f);
 	return true;
 }
 

@@ -46,11 +46,11 @@ size_t sink_message(const struct sink *s, const char *data, size_t len)
 	uint16_t size;
 
 	if (s->output.kind == OUTPUT_ULOGD) {
-		/* u32 signature, u16 size of all that follows. */
+		/* u32 signature, u16 size from itself to the end. */
 		if (len < 6)
 			return 0;
 		memcpy(&size, data + 4, sizeof(size));
-		return be16toh(size) + 6U <= len ? be16toh(size) + 6U : 0;
+		return be16toh(size) + 4U <= len ? be16toh(size) + 4U : 0;
 	}
 	newline = memchr(data, '\n', len);
 	return newline ? (size_t)(newline - data) + 1 : 0;
@@ -241,6 +241,12 @@ void sinks_write(struct sinks *s, enum output_format format, const char *line, s
 		if (sink->output.format == format)
 			queue_line(sink, line, len);
 	}
+}
+
+void sinks_lose(struct sinks *s, enum output_format format)
+{
+	for (unsigned int i = 0; i < s->count; i++)
+		s->sinks[i].dropped += s->sinks[i].output.format == format;
 }
 
 static int open_one(struct sink *s, const struct output *output, int epoll_fd, char *error,

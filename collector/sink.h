@@ -23,6 +23,9 @@ unsigned int sinks_formats(const struct sinks *s);
  * what does not fit is counted. FORMAT_PACKET: one whole frame instead of a line. */
 void sinks_write(struct sinks *s, enum output_format format, const char *line, size_t len);
 
+/* Counts one line as dropped for every sink of that format: there was none to be had. */
+void sinks_lose(struct sinks *s, enum output_format format);
+
 /* Writes what is queued, as far as it goes without blocking. Once per drained batch, and when
  * sinks_fd() is readable. Returns 0, or -EPIPE when the reader of stdout went away. */
 int sinks_flush(struct sinks *s);

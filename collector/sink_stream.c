@@ -141,13 +141,18 @@ static bool peer_closed(int fd)
 	return recv(fd, ignored, sizeof(ignored), MSG_DONTWAIT) == 0;
 }
 
+/* So much is taken as a whole or not at all by a unix socket (unix_stream_sendmsg), and is a
+ * multiple of a frame's size: ulogd2 must not find half a header. */
+#define SEND_MAX 65536
+
 static int send_queued(struct sink *s)
 {
 	size_t len;
 	ssize_t n;
 
 	while ((len = queue_len(&s->queue) - s->sent) > 0) {
-		n = send(s->fd, queue_head(&s->queue) + s->sent, len, MSG_DONTWAIT | MSG_NOSIGNAL);
+		n = send(s->fd, queue_head(&s->queue) + s->sent, len < SEND_MAX ? len : SEND_MAX,
+			 MSG_DONTWAIT | MSG_NOSIGNAL);
 		if (n < 0)
 			return -errno;
 		sink_sent(s, (size_t)n);

@@ -1,7 +1,11 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Everything is big-endian but the values that ulogd2 hands on as they are. ulogd2 2.0.8 reads on
- * past a packet without any option, so the time is always sent.
+ * Everything is big-endian but the values that ulogd2 hands on as they are.
+ *
+ * Two things of ulogd2 2.0.8 (ulogd_inppkt_UNIXSOCK.c) shape a frame. It reads on past a packet that
+ * has no option, so the time is always sent. And it takes 4,096 bytes at a time and looks at the
+ * first fields of what is left without asking whether they are there: so frames have sizes that
+ * 4,096 is a multiple of. The value of the time, which is sent last, is long enough for that.
  */
 #include "ulogd.h"
 
@@ -25,7 +29,7 @@ enum ulogd_option {
 
 struct header {
 	uint32_t signature;
-	uint16_t size;			/* of all that follows */
+	uint16_t size;			/* from itself to the end */
 	uint32_t version;
 	uint16_t payload_len;
 } __attribute__((packed));
@@ -74,6 +78,19 @@ static void add_string(struct frame *f, enum ulogd_option id, const char *text)
 	add_option(f, id, value, len + 1);
 }
 
+/* The last option, not padded: the header's 12 bytes leave four too many for that. Whatever its
+ * length, ulogd2 reads four bytes of it. */
+static void add_time(struct frame *f, uint32_t time_s)
+{
+	uint8_t value[ULOGD_FRAME_STEP] = { 0 };
+	size_t len = ULOGD_FRAME_STEP - (f->len + 2 * sizeof(uint32_t)) % ULOGD_FRAME_STEP;
+	uint32_t head[2] = { htonl(ULOGD_TIME), htonl((uint32_t)len) };
+
+	memcpy(value, &time_s, sizeof(time_s));
+	add(f, head, sizeof(head));
+	add(f, value, len);
+}
+
 static bool is_ip(const struct ulogd_packet *packet)
 {
 	uint8_t version = packet->payload_len ? *(const uint8_t *)packet->payload >> 4 : 0;
@@ -92,7 +109,6 @@ int ulogd_frame(const struct ulogd_packet *packet, void *buf, size_t size)
 	header.payload_len = htons((uint16_t)packet->payload_len);
 	add(&f, &header, sizeof(header));
 	add_padded(&f, packet->payload, packet->payload_len);
-	add_option(&f, ULOGD_TIME, &packet->time_s, sizeof(packet->time_s));
 	add_string(&f, ULOGD_PREFIX, packet->prefix);
 	add_string(&f, ULOGD_IN, packet->in);
 	add_string(&f, ULOGD_OUT, packet->out);
@@ -100,9 +116,10 @@ int ulogd_frame(const struct ulogd_packet *packet, void *buf, size_t size)
 	if (packet->has_uid)
 		add_option(&f, ULOGD_UID, &packet->uid, sizeof(packet->uid));
 	add_string(&f, ULOGD_APPLICATION, packet->application);
+	add_time(&f, packet->time_s);
 	if (f.full)
 		return -ENOSPC;
-	header.size = htons((uint16_t)(f.len - offsetof(struct header, version)));
+	header.size = htons((uint16_t)(f.len - offsetof(struct header, size)));
 	memcpy(buf, &header, sizeof(header));
 	return (int)f.len;
 }

@@ -9,6 +9,7 @@
 /* Frames for ulogd2's UNIXSOCK input: the packet as captured, and what is known beside it. */
 
 #define ULOGD_FRAME_MAX 4096
+#define ULOGD_FRAME_STEP 512	/* every frame is a multiple of this */
 
 struct ulogd_packet {
 	const void *payload;		/* from the IP header on */

@@ -37,7 +37,8 @@ static size_t find_option(const uint8_t *frame, size_t len, uint32_t id)
 			return at + 8;
 		at += 8 + (be32_at(frame, at + 4) + 7) / 8 * 8;
 	}
-	assert_int_equal(at, len);
+	/* The last one is four bytes short of its padding. */
+	assert_int_equal(at, len + 4);
 	return 0;
 }
 
@@ -55,7 +56,8 @@ static void a_frame_holds_packet_and_options(void **state)
 	(void)state;
 	assert_true(len > 0);
 	assert_int_equal(be32_at(frame, 0), 0x41c90fd4);
-	assert_int_equal(be16_at(frame, 4), len - 6);
+	assert_int_equal(be16_at(frame, 4), len - 4);
+	assert_int_equal(len % ULOGD_FRAME_STEP, 0);
 	assert_int_equal(be16_at(frame, 10), sizeof(packet4));
 	assert_memory_equal(frame + 12, packet4, sizeof(packet4));
 	assert_string_equal((char *)frame + find_option(frame, (size_t)len, 1), "nfwho");
