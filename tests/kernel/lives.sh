@@ -76,12 +76,15 @@ run_bytes()
 	collector_start --events end "$@" || return
 	nsenter --net="/run/netns/$HERE" -- conntrack -E -e DESTROY -p tcp -o extended \
 		>"$work/conntrack" 2>"$work/conntrack.said" &
-	children+=($!)
+	local listener=$!
+	children+=("$listener")
 	wait_for 5 conntrack_listens 2
 	transfer ipv4 $peer4
 	transfer ipv6 $peer6
 	wait_for 20 both_forgotten
 	wait_ended 10 2
+	kill -KILL "$listener"
+	wait "$listener" 2>/dev/null
 	collector_stop
 	for family in ipv4 ipv6; do
 		equal "bytes and packets are conntrack's own, $family ($*)" \
