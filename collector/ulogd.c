@@ -2,9 +2,9 @@
 /*
  * Everything is big-endian but the values that ulogd2 hands on as they are.
  *
- * Two things of ulogd2 2.0.8 (ulogd_inppkt_UNIXSOCK.c) shape a frame. It reads on past a packet that
- * has no option, so the time is always sent. And it takes 4,096 bytes at a time and looks at the
- * first fields of what is left without asking whether they are there: so frames have sizes that
+ * Two things of ulogd2 2.0.8 (ulogd_inppkt_UNIXSOCK.c) shape a frame. It reads on past a packet
+ * that has no option, so the time is always sent. And it takes 4,096 bytes at a time and looks at
+ * the first fields of what is left without asking whether they are there: so frames have sizes that
  * 4,096 is a multiple of. The value of the time, which is sent last, is long enough for that.
  */
 #include "ulogd.h"
