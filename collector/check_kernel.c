@@ -40,7 +40,7 @@ static void say_table(struct checklist *c, enum ruleset_state state, uint32_t po
 
 	switch (state) {
 	case RULESET_ABSENT:
-		checklist_say(c, VERDICT_WORKS, "nf_tables", "no table of ours yet: `run` makes it");
+		checklist_say(c, VERDICT_WORKS, "nf_tables", "no table of ours: `run` makes it");
 		break;
 	case RULESET_STANDS:
 		checklist_say(c, VERDICT_WORKS, "nf_tables", "our static table stands");
@@ -70,8 +70,8 @@ void check_ruleset(struct checklist *c, const struct options *options)
 	int err;
 
 	if (options->ruleset == RULESET_MODE_NONE) {
-		checklist_say(c, VERDICT_WORKS, "nf_tables", "left to others (--ruleset none): some "
-			      "rule must log to group %u", options->group);
+		checklist_say(c, VERDICT_WORKS, "nf_tables", "left to others (--ruleset none): "
+			      "some rule must log to group %u", options->group);
 		return;
 	}
 	rules_config(options, &config);
@@ -119,8 +119,8 @@ void check_group(struct checklist *c, const struct options *options)
 			      holder);
 		return;
 	}
-	checklist_say(c, VERDICT_NOT, what, "%s%s", strerror(-err), err == -EPERM ? ": run as root" :
-		      ": modprobe nfnetlink_log, or a kernel with CONFIG_NETFILTER_NETLINK_LOG");
+	checklist_say(c, VERDICT_NOT, what, "%s: %s", strerror(-err), err == -EPERM ? "run as root" :
+		      "modprobe nfnetlink_log, or a kernel with CONFIG_NETFILTER_NETLINK_LOG");
 }
 
 /* The first character of a sysctl's file; '\0' if it cannot be read. */
@@ -148,8 +148,8 @@ static void check_conntrack_switch(struct checklist *c, const struct options *op
 		checklist_say(c, VERDICT_LESS, what, "not known before nf_conntrack is loaded: %s "
 			      "may be missing", loss);
 	else if (options->sysctl)
-		checklist_say(c, VERDICT_WORKS, what, "off; `run` switches it on and, when it ends, "
-			      "off again");
+		checklist_say(c, VERDICT_WORKS, what, "off; `run` switches it on and, when it "
+			      "ends, off again");
 	else
 		checklist_say(c, VERDICT_LESS, what, "off: no %s; write 1 to %s, or --sysctl yes",
 			      loss, path);
@@ -175,14 +175,14 @@ void check_conntrack(struct checklist *c, const struct options *options)
 		return;
 	}
 	if (ct_count(&count, &max) < 0)
-		checklist_say(c, VERDICT_WORKS, "conntrack", "not in use yet: `run` switches it on, "
-			      "which every connection of this host then passes");
+		checklist_say(c, VERDICT_WORKS, "conntrack", "not in use yet: `run` switches it "
+			      "on, which every connection of this host then passes");
 	else if (max && count > max / 5 * 4)
 		checklist_say(c, VERDICT_LESS, "conntrack", "%u entries of at most %u: new "
 			      "connections fail when it is full; raise net.netfilter."
 			      "nf_conntrack_max", count, max);
 	else
-		checklist_say(c, VERDICT_WORKS, "conntrack", "%u entries of at most %u", count, max);
+		checklist_say(c, VERDICT_WORKS, "conntrack", "%u entries, at most %u", count, max);
 	check_conntrack_switch(c, options, "accounting",
 			       "/proc/sys/net/netfilter/nf_conntrack_acct", "bytes and packets");
 	check_conntrack_switch(c, options, "timestamps",
@@ -216,8 +216,8 @@ static void check_processes(struct checklist *c)
 
 	count_processes(&all, &refused);
 	if (access("/proc/1", F_OK) < 0)
-		checklist_say(c, VERDICT_LESS, "/proc", "other users' processes are hidden: mount it "
-			      "without hidepid");
+		checklist_say(c, VERDICT_LESS, "/proc", "other users' processes are hidden: mount "
+			      "it without hidepid");
 	else if (refused)
 		checklist_say(c, VERDICT_LESS, "/proc", "the executables of %u of %u processes may "
 			      "not be seen: they have rights that this one lacks", refused, all);
@@ -238,7 +238,8 @@ void check_sockets(struct checklist *c, const struct options *options)
 		else
 			checklist_say(c, options->lookup == OWNER_LOOKUP_AUTO ? VERDICT_LESS :
 				      VERDICT_NOT, "sock_diag", "%s: sockets are looked up in "
-				      "/proc/net, which is slow; modprobe tcp_diag", strerror(-err));
+				      "/proc/net, which is slow; modprobe tcp_diag",
+				      strerror(-err));
 	}
 	check_processes(c);
 }
@@ -273,8 +274,8 @@ void check_trace(struct checklist *c, const struct options *options)
 	int err;
 
 	if (options->trace == CHOICE_OFF) {
-		checklist_say(c, VERDICT_LESS, "trace", "switched off (--trace off): processes that "
-			      "end at once are not named");
+		checklist_say(c, VERDICT_LESS, "trace", "switched off (--trace off): processes "
+			      "that end at once are not named");
 		return;
 	}
 	err = perf_open(&p, &config, &why);

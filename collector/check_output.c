@@ -119,8 +119,8 @@ static void check_output(struct checklist *c, const struct output *output)
 		checklist_say(c, VERDICT_WORKS, "output", "%s took a test record of %llu bytes",
 			      output->target, (unsigned long long)report.bytes);
 	else
-		checklist_say(c, VERDICT_LESS, "output", "%s did not take a test record within %d s: "
-			      "%s", output->target, PATIENCE_MS / 1000,
+		checklist_say(c, VERDICT_LESS, "output", "%s did not take a test record within %d "
+			      "s: %s", output->target, PATIENCE_MS / 1000,
 			      output->path ? "is its reader running?" : "is it there?");
 	sinks_close(s);
 }

@@ -252,8 +252,8 @@ static void judge(struct checklist *c, struct trial *t, bool ended, uint64_t ela
 		checklist_say(c, VERDICT_NOT, what, "pid %u was named for a connection of pid %d: "
 			      "this is a bug, please report it", t->named, (int)getpid());
 	else if (!t->named)
-		checklist_say(c, VERDICT_LESS, what, "a record came, but its owner is only known as "
-			      "\"%s\"", t->owner);
+		checklist_say(c, VERDICT_LESS, what, "a record came, but its owner is only known "
+			      "as \"%s\"", t->owner);
 	else if (!WIFEXITED(t->status) || WEXITSTATUS(t->status))
 		checklist_say(c, VERDICT_LESS, what, "the record came, but the collector did not "
 			      "end in order: %s", last_words(t));
@@ -275,8 +275,8 @@ void check_whole_way(struct checklist *c, const struct options *options)
 	if (!err)
 		err = start(&t, options);
 	if (err) {
-		checklist_say(c, VERDICT_LESS, "the whole way", "not proved, as no network namespace "
-			      "can be made for it: %s", strerror(-err));
+		checklist_say(c, VERDICT_LESS, "the whole way", "not proved, as no network "
+			      "namespace can be made for it: %s", strerror(-err));
 		goto out;
 	}
 	begin = now = now_ms();

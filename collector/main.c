@@ -27,8 +27,8 @@ static const struct {
 static void usage(FILE *to)
 {
 	fputs("usage: nfwho COMMAND [OPTION]...\n"
-	      "Who on this machine opened that connection, where it went and what became of it.\n\n",
-	      to);
+	      "Who on this machine opened that connection, where it went and what became of "
+	      "it.\n\n", to);
 	for (size_t i = 0; i < COMMANDS; i++)
 		fprintf(to, "  nfwho %-8s  %s\n", commands[i].name, commands[i].help);
 }

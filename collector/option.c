@@ -277,7 +277,8 @@ void options_help(void)
 	for (unsigned int i = 0; i < setting_count; i++) {
 		snprintf(head, sizeof(head), "  --%s %s", settings[i].name, settings[i].argument);
 		snprintf(text, sizeof(text), "%s%s%s%s", settings[i].help,
-			 settings[i].preset ? " [" : "", settings[i].preset ? settings[i].preset : "",
+			 settings[i].preset ? " [" : "",
+			 settings[i].preset ? settings[i].preset : "",
 			 settings[i].preset ? "]" : "");
 		printf("%-26s%s", head, strlen(head) > 25 ? "\n" : "");
 		printf("%*s", strlen(head) > 25 ? 26 : 0, "");

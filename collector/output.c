@@ -179,7 +179,8 @@ static int parse_key(struct output *output, char *part, char *why, size_t size)
 		if (strcmp(part, "format") == 0)
 			return parse_format(output, value, why, size);
 		if (strcmp(part, "queue") == 0)
-			return value_size(value, 64 << 10, 1 << 30, &output->queue_bytes, why, size);
+			return value_size(value, 64 << 10, 1 << 30, &output->queue_bytes, why,
+					  size);
 		for (size_t i = 0; i < sizeof(file_keys) / sizeof(file_keys[0]); i++) {
 			if (strcmp(part, file_keys[i]) == 0)
 				return parse_file_key(output, part, value, why, size);

@@ -59,7 +59,8 @@ static const struct value_word log_levels[] = {
 };
 
 const struct setting settings[] = {
-	{ "config", "FILE", OPTIONS_CONFIG, "configuration: a line `name = value` for each option" },
+	{ "config", "FILE", OPTIONS_CONFIG,
+	  "configuration: a line `name = value` for each option" },
 	{ "output", "TARGET[,KEY=VALUE]...", "stdout",
 	  "where records go, repeatable: stdout, file:PATH, unix:PATH, stream:PATH, tcp:HOST:PORT, "
 	  "syslog, ulogd:PATH; keys: format=ecs|ulogd|text, queue=32M, and for files size=100M, "

@@ -97,7 +97,8 @@ static void outputs_are_taken_apart(void **state)
 	struct options options;
 
 	(void)state;
-	assert_int_equal(READ(&options, "--output", "file:/a\\,b,size=5M,keep=3,mode=0600,group=adm",
+	assert_int_equal(READ(&options, "--output",
+			      "file:/a\\,b,size=5M,keep=3,mode=0600,group=adm",
 			      "--output=tcp:[2001:db8::1]:514,format=ulogd,queue=1M",
 			      "--output=syslog", "--output=ulogd:/run/u"), OPTION_RUN);
 	assert_int_equal(options.output_count, 4);
