@@ -119,8 +119,9 @@ void check_group(struct checklist *c, const struct options *options)
 			      holder);
 		return;
 	}
-	checklist_say(c, VERDICT_NOT, what, "%s: %s", strerror(-err), err == -EPERM ? "run as root" :
-		      "modprobe nfnetlink_log, or a kernel with CONFIG_NETFILTER_NETLINK_LOG");
+	checklist_say(c, VERDICT_NOT, what, "%s: %s", strerror(-err),
+		      err == -EPERM ? "run as root" : "modprobe nfnetlink_log, or a kernel with "
+		      "CONFIG_NETFILTER_NETLINK_LOG");
 }
 
 /* The first character of a sysctl's file; '\0' if it cannot be read. */
