@@ -84,7 +84,7 @@ struct flow {
 	uint64_t number;	/* connection id within this run; 0: not in use */
 	uint64_t skaddr;	/* 0 when the socket is gone or was never traced */
 	uint64_t start_ns, start_real_ns;	/* the connect, else the first packet */
-	uint64_t packet_ns;	/* CLOCK_MONOTONIC when the first packet was read */
+	uint64_t packet_ns;	/* CLOCK_MONOTONIC: the first packet had been read by then */
 	union {
 		uint64_t answer_ns;	/* established or refused; 0 unknown */
 		uint64_t sent_after_ns;	/* before FLOW_STARTED, without FLOW_CONNECT: its packet was

@@ -181,7 +181,7 @@ static void meet_earlier(struct join *j, struct flow *connect)
 	for (; f; f = flow_next_by_tuple(j->config.flows, f)) {
 		if (f == connect || f->seen & (FLOW_CONNECT | FLOW_ENDED | FLOW_INGRESS))
 			continue;
-		if (!(f->seen & FLOW_PACKET) || f->packet_ns < connect->start_ns ||
+		if (!(f->seen & FLOW_PACKET) || (f->packet_ns && f->packet_ns < connect->start_ns) ||
 		    !join_may_send(j, connect, f->hook))
 			continue;
 		if (!(f->seen & FLOW_STARTED)) {
@@ -267,7 +267,7 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 {
 	j->undecided++;
 	f->seen |= FLOW_PACKET;
-	f->packet_ns = j->now_ns;
+	f->packet_ns = 0;
 	if (!(f->seen & FLOW_CONNECT))
 		f->sent_after_ns = join_sent_after(j);
 	if (!(f->seen & FLOW_CONNECT)) {

@@ -182,20 +182,30 @@ static bool take_holder(struct join *j, struct flow *f, const struct candidates 
 	return true;
 }
 
+/* Packets of this tuple that have been read and are nobody's yet. */
+static unsigned int undecided_packets(struct join *j, const struct tuple *tuple, uint64_t after,
+				      unsigned int *newer)
+{
+	struct flow *f = flow_by_tuple(j->config.flows, tuple);
+	unsigned int count = 0;
+
+	*newer = 0;
+	for (; f; f = flow_next_by_tuple(j->config.flows, f)) {
+		if ((f->seen & (FLOW_PACKET | FLOW_CONNECT | FLOW_STARTED)) != FLOW_PACKET)
+			continue;
+		count++;
+		*newer += f->number > after;
+	}
+	return count;
+}
+
 /* One tuple, used several times before we came to read its packets. Within one namespace its
  * connects follow one another, and so do its packets; if there are as many of the one as of the
  * other, and nothing was lost, the first belongs to the first. */
 static bool take_in_order(struct join *j, struct flow *f, const struct candidates *c)
 {
-	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
-	unsigned int packets = 0, newer = 0;
+	unsigned int newer, packets = undecided_packets(j, &f->tuple, f->number, &newer);
 
-	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
-		if ((other->seen & (FLOW_PACKET | FLOW_CONNECT | FLOW_STARTED)) != FLOW_PACKET)
-			continue;
-		packets++;
-		newer += other->number > f->number;
-	}
 	for (unsigned int i = 0; i < c->count; i++)
 		if (!surely_sends(j, c->flows[i], f->hook))
 			return false;
@@ -478,7 +488,13 @@ static void decide_owner(struct join *j, struct flow *f, struct lookups *l, bool
 /* A connect without a packet, over or still silent. */
 static void decide_unsent(struct join *j, struct flow *f)
 {
+	unsigned int newer;
 	bool logged = false;
+
+	if (undecided_packets(j, &f->tuple, 0, &newer)) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_ORPHAN_NS);
+		return;
+	}
 
 	for (unsigned int i = 0; i < j->config.protocol_count; i++)
 		logged |= j->config.protocols[i] == f->tuple.protocol;
@@ -612,6 +628,9 @@ static void settle_fresh(struct join *j, struct lookups *l, bool last_chance)
 	struct flow *f;
 
 	while ((f = flow_first(j->config.flows, FLOW_QUEUE_FRESH))) {
+		/* The clock was read before the packets, and once more since. */
+		if (f->seen & FLOW_PACKET && !f->packet_ns)
+			f->packet_ns = j->now_ns;
 		if (f->seen & FLOW_STARTED)
 			follow(j, f, !last_chance);
 		else if (f->seen & FLOW_PACKET)
