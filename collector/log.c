@@ -8,6 +8,13 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+/* Enough for all that is said at a start; more is said at once. */
+static struct {
+	char text[8192];
+	size_t len;
+	bool on;
+} held;
+
 static enum log_level worst_silent = LEVEL_INFO + 1;
 
 void log_set_level(enum log_level level)
@@ -65,8 +72,26 @@ static void say(enum log_level level, const char *format, va_list arguments)
 	head = snprintf(line, sizeof(line), "%snfwho: ", is_journal() ? priorities[level] : "");
 	len = (size_t)head + log_escape(text, line + head, sizeof(line) - (size_t)head - 1);
 	line[len++] = '\n';
+	if (held.on && level != LEVEL_ERROR && len <= sizeof(held.text) - held.len) {
+		memcpy(held.text + held.len, line, len);
+		held.len += len;
+		return;
+	}
 	if (write(STDERR_FILENO, line, len) < 0)
 		return;	/* nobody is left to tell */
+}
+
+void log_hold(void)
+{
+	held.on = true;
+}
+
+void log_release(bool say_it)
+{
+	held.on = false;
+	if (!say_it || !held.len || write(STDERR_FILENO, held.text, held.len) < 0)
+		held.text[0] = '\0';	/* nothing to tell, or nobody left */
+	held.len = 0;
 }
 
 void log_error(const char *format, ...)

@@ -2,6 +2,7 @@
 #ifndef NFWHO_LOG_H
 #define NFWHO_LOG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* Diagnostics: one line each on stderr. Whatever is in the arguments, no control character and no
@@ -11,6 +12,11 @@ enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 
 /* What is said from now on: this level and worse. LEVEL_INFO at first. */
 void log_set_level(enum log_level level);
+
+/* While something starts: warnings and information wait until it is known whether it does, so that a
+ * refusal is the one line it should be. log_release(false) drops what waits. */
+void log_hold(void);
+void log_release(bool say_it);
 
 void log_error(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void log_warning(const char *format, ...) __attribute__((format(printf, 1, 2)));

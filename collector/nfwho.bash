@@ -26,7 +26,7 @@ _nfwho()
 	options='--config --output --group --ruleset --hooks --protocols --loopback --rule-limit
 		--events --rate --burst --rate-total --summary-interval --ledger-interval
 		--trace --trace-buffer --lookup --conntrack --sysctl --flows --processes
-		--command-line --label --user --final --log-level --help --version'
+		--command-line --label --priority-boost --user --final --log-level --help --version'
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W 'run check rules --help --version' -- "$word")

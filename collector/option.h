@@ -40,6 +40,7 @@ struct options {
 	enum record_command_line command_line;
 	struct record_label labels[OPTIONS_LABELS_MAX];
 	unsigned int label_count;
+	uint32_t priority_boost;	/* nice(2), negated */
 	char *user;		/* NULL: stay who we are */
 	bool final;
 	int log_level;		/* enum log_level */

@@ -22,6 +22,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/timerfd.h>
 #include <time.h>
@@ -250,6 +251,14 @@ static int loop_run(struct loop *l)
 	return 0;
 }
 
+/* So that hundreds of short-lived processes do not keep us from asking who they are. Not allowed is
+ * no reason not to start. */
+static void raise_priority(uint32_t boost)
+{
+	if (boost && setpriority(PRIO_PROCESS, 0, -(int)boost))
+		log_debug("cannot raise the priority by %u: %s", boost, strerror(errno));
+}
+
 /* For somebody who has just started it in a terminal. */
 static void say_hello(const struct options *options)
 {
@@ -272,7 +281,10 @@ int run_collect(struct options *options)
 		log_error("signals: %s", strerror(-l.signal_fd));
 		return 1;
 	}
+	raise_priority(options->priority_boost);
+	log_hold();
 	if (collector_open(&c, options) == 0) {
+		log_release(true);
 		l.now_ns = l.token_ns = l.exec_second_ns = monotonic_ns();
 		l.ledger_ns = l.now_ns + options->ledger_interval_s * SECOND_NS;
 		err = loop_open(&l);
@@ -284,6 +296,7 @@ int run_collect(struct options *options)
 			log_error("a source is lost: %s", strerror(-err));
 		collector_stop(&c);
 	}
+	log_release(false);
 	collector_close(&c);
 	loop_close(&l);
 	return err ? 1 : 0;
