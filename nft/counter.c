@@ -45,12 +45,10 @@ int counter_read(struct counter *counter, struct nl *nl, const char *name, uint3
 	err = nl_request(nl, nlh, read_answer, &answer);
 	if (err)
 		return err;
-	if (answer.use < rules)
-		return -ENOENT;
 	if (answer.packets < counter->seen)
 		counter_begin_again(counter);
 	counter->seen = answer.packets;
-	return 0;
+	return answer.use < rules ? -ENOENT : 0;
 }
 
 void counter_begin_again(struct counter *counter)

@@ -2,6 +2,7 @@
 #include "ruleset.h"
 #include "batch.h"
 #include "counter.h"
+#include "logger.h"
 #include "monitor.h"
 #include "rule.h"
 #include "standing.h"
@@ -22,6 +23,7 @@ struct ruleset {
 	char prefix[128], untracked_prefix[128];
 	struct monitor *monitor;
 	struct counter matched, limited;
+	uint64_t table_handle;	/* whose counters these are; 0 unknown */
 	uint32_t log_rules;
 	bool silent;		/* no rules on purpose: ruleset_silence() */
 };
@@ -121,6 +123,13 @@ static enum ruleset_state state_of(const struct standing *standing)
 	return standing->as_configured ? RULESET_STANDS : RULESET_ALTERED;
 }
 
+static void begin_counters_again(struct ruleset *r)
+{
+	counter_begin_again(&r->matched);
+	counter_begin_again(&r->limited);
+	r->table_handle = 0;
+}
+
 int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owner_portid)
 {
 	struct standing standing;
@@ -128,6 +137,10 @@ int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owne
 
 	if (err)
 		return err;
+	/* Not told by their values: the new ones may have passed the old ones by now. */
+	if (r->table_handle && standing.handle != r->table_handle)
+		begin_counters_again(r);
+	r->table_handle = standing.handle;
 	*state = state_of(&standing);
 	if (owner_portid)
 		*owner_portid = standing.owner_portid;
@@ -214,8 +227,7 @@ int ruleset_create(struct ruleset *r, bool owned)
 	if (err)
 		return err;
 	r->silent = false;
-	counter_begin_again(&r->matched);
-	counter_begin_again(&r->limited);
+	begin_counters_again(r);
 	return 0;
 }
 
@@ -245,6 +257,11 @@ int ruleset_counters(struct ruleset *r, uint64_t *matched, uint64_t *limited)
 	*matched = counter_packets(&r->matched);
 	*limited = counter_packets(&r->limited);
 	return 0;
+}
+
+int ruleset_loggers(struct ruleset *r, uint32_t *rules)
+{
+	return logger_count(&r->nl, r->config.group, rules);
 }
 
 int ruleset_watch(struct ruleset *r)

@@ -80,8 +80,13 @@ int ruleset_silence(struct ruleset *r);
 /* Reads the counters of the rules that log: packets meant for the group, and (not among them) what
  * a limit in the rule held back. Two questions, no dump. Values only grow, for as long as *r
  * lives: a counter that somebody reset, or that ruleset_create() made anew, is added to what was
- * seen before. -ENOENT if a rule is gone. */
+ * seen before. What was counted between the last call and the end of a table is not known. -ENOENT
+ * if a rule is gone. */
 int ruleset_counters(struct ruleset *r, uint64_t *matched, uint64_t *limited);
+
+/* How many rules of anybody's, in any table, log to our group; those of iptables-nft too, those of
+ * iptables-legacy are not seen. Dumps the whole ruleset: ration it. 0 or -errno. */
+int ruleset_loggers(struct ruleset *r, uint32_t *rules);
 
 /* The same ruleset as nft(8) text, a file that can be loaded twice. Returns bytes without NUL,
  * -EINVAL as ruleset_open(), or -ENOSPC (64 KiB hold any ruleset). */

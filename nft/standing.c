@@ -62,6 +62,7 @@ static int read_table(const struct nlmsghdr *nlh, void *data)
 	reading->out->exists = true;
 	reading->out->flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
 	reading->out->use = nftnl_table_get_u32(table, NFTNL_TABLE_USE);
+	reading->out->handle = nftnl_table_get_u64(table, NFTNL_TABLE_HANDLE);
 	userdata = nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &len);
 	reading->has_userdata = userdata != NULL;
 	reading->out->marked = userdata && is_our_comment(userdata, len);

@@ -13,6 +13,7 @@ struct standing {
 	uint32_t flags;		/* TABLE_FLAG_* */
 	uint32_t owner_portid;	/* 0: nobody's */
 	uint32_t use;		/* chains and objects in it */
+	uint64_t handle;	/* a table made anew has another one; 0 unknown (< 4.16) */
 };
 
 /* Asks for our table only, so the cost does not depend on anybody else's. 0 or -errno. */
