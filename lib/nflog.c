@@ -26,7 +26,7 @@
 struct nflog {
 	struct nl nl;
 	struct nflog_count count;
-	uint16_t group;
+	struct nflog_config config;
 };
 
 /* The kernel's allocator rounds a batch up to the next power of two and fills what it got; a packet
@@ -69,10 +69,11 @@ static struct nlmsghdr *put_command(void *buf, uint16_t group, uint8_t command)
 
 /* Everything in one message: the group never stands half configured, and flags that the kernel
  * refuses are refused before it is bound (nfulnl_recv_config). */
-static int bind_group(struct nflog *n, const struct nflog_config *config, uint16_t flags)
+static int bind_group(struct nflog *n, uint16_t flags)
 {
+	const struct nflog_config *config = &n->config;
 	char buf[CONFIG_BYTES];
-	struct nlmsghdr *nlh = put_command(buf, n->group, NFULNL_CFG_CMD_BIND);
+	struct nlmsghdr *nlh = put_command(buf, n->config.group, NFULNL_CFG_CMD_BIND);
 
 	nflog_attr_put_cfg_mode(nlh, NFULNL_COPY_PACKET, config->copy_range_bytes);
 	mnl_attr_put_u32(nlh, NFULA_CFG_NLBUFSIZ, htobe32(config->buffer_bytes));
@@ -84,16 +85,16 @@ static int bind_group(struct nflog *n, const struct nflog_config *config, uint16
 
 /* The conntrack entry in the message needs CONFIG_NETFILTER_NETLINK_GLUE_CT, and on the first try
  * perhaps a module that has just been loaded: EAGAIN. */
-static int configure(struct nflog *n, const struct nflog_config *config)
+static int configure(struct nflog *n)
 {
 	uint16_t with_conntrack = NFULNL_CFG_F_SEQ | NFULNL_CFG_F_CONNTRACK;
-	int err = bind_group(n, config, with_conntrack);
+	int err = bind_group(n, with_conntrack);
 
 	if (err == -EAGAIN)
-		err = bind_group(n, config, with_conntrack);
+		err = bind_group(n, with_conntrack);
 	if (err == -EOPNOTSUPP || err == -EAGAIN || err == -EINVAL)
-		err = bind_group(n, config, NFULNL_CFG_F_SEQ);
-	return err == -EPERM ? explain_refusal(n->group) : err;
+		err = bind_group(n, NFULNL_CFG_F_SEQ);
+	return err == -EPERM ? explain_refusal(n->config.group) : err;
 }
 
 int nflog_group_open(struct nflog **out, const struct nflog_config *config)
@@ -103,13 +104,13 @@ int nflog_group_open(struct nflog **out, const struct nflog_config *config)
 
 	if (!n)
 		return -ENOMEM;
-	n->group = config->group;
+	n->config = *config;
 	n->count.sequence_known = true;		/* the kernel begins with 0 */
 	err = nl_open(&n->nl, NETLINK_NETFILTER, 0, receive_bytes(config));
 	if (!err)
 		err = nl_set_receive_buffer(&n->nl, config->receive_buffer_bytes);
 	if (!err)
-		err = configure(n, config);
+		err = configure(n);
 	if (err) {
 		nflog_group_close(n);
 		return err;
@@ -125,7 +126,7 @@ int nflog_adopt(struct nflog **out, const struct nflog_config *config, int fd)
 
 	if (!n)
 		return -ENOMEM;
-	n->group = config->group;
+	n->config = *config;
 	err = nl_adopt(&n->nl, fd, NETLINK_NETFILTER, receive_bytes(config));
 	if (err) {
 		nflog_group_close(n);
@@ -159,6 +160,21 @@ int nflog_read(struct nflog *n, unsigned int max_packets, nflog_handler *handler
 	return handed_on;
 }
 
+uint32_t nflog_portid(const struct nflog *n)
+{
+	return n->nl.portid;
+}
+
+/* What the old binding numbered may still be queued. */
+int nflog_rebind(struct nflog *n)
+{
+	int err = configure(n);
+
+	if (!err)
+		n->count.sequence_known = false;
+	return err;
+}
+
 const struct nflog_stats *nflog_stats(const struct nflog *n)
 {
 	return &n->count.stats;
@@ -167,7 +183,7 @@ const struct nflog_stats *nflog_stats(const struct nflog *n)
 int nflog_unbind(struct nflog *n)
 {
 	char buf[CONFIG_BYTES];
-	struct nlmsghdr *nlh = put_command(buf, n->group, NFULNL_CFG_CMD_UNBIND);
+	struct nlmsghdr *nlh = put_command(buf, n->config.group, NFULNL_CFG_CMD_UNBIND);
 
 	return nl_send(&n->nl, nlh, nlh->nlmsg_len);
 }

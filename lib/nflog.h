@@ -62,6 +62,13 @@ int nflog_read(struct nflog *n, unsigned int max_packets, nflog_handler *handler
 
 const struct nflog_stats *nflog_stats(const struct nflog *n);
 
+/* The socket's netlink port, which stands beside its group in nflog_group_holder(). */
+uint32_t nflog_portid(const struct nflog *n);
+
+/* Binds the group again that somebody unbound: only through a copy of the socket (KERNEL: another
+ * port gets EPERM). Packets are numbered anew. Returns as nflog_group_open() does. */
+int nflog_rebind(struct nflog *n);
+
 /* Unbinds, which makes the kernel flush its batch; what comes is still to be read. */
 int nflog_unbind(struct nflog *n);
 
