@@ -240,31 +240,47 @@ static int open_group(struct collector *c)
 	return err ? -1 : 0;
 }
 
-/* Which way to the same rule: see the design's first decision. */
+static int load_static(struct collector *c, enum ruleset_state state)
+{
+	int err = ruleset_create(c->ruleset, false);
+
+	if (!err)
+		log_info("the static table inet " RULESET_TABLE " %s: loaded it",
+			 state == RULESET_ABSENT ? "was missing" : "was not as configured");
+	return err;
+}
+
+/* Kernels before 5.12 know no owner. */
+static int create_own(struct collector *c, enum ruleset_state state)
+{
+	int err = ruleset_create(c->ruleset, true);
+
+	if (err == -EOPNOTSUPP)
+		err = ruleset_create(c->ruleset, false);
+	c->ruleset_owned = !err;
+	if (!err && (state == RULESET_STANDS || state == RULESET_ALTERED))
+		log_info("the table inet " RULESET_TABLE " that stood is replaced by one of this "
+			 "process, which takes it away at exit");
+	return err;
+}
+
+/* Which way to the same rule: see the design's first decision. Positive: refused, and said. */
 static int stand_rules(struct collector *c)
 {
 	enum ruleset_state state;
-	int err;
+	int err = ruleset_inspect(c->ruleset, &state, NULL);
 
-	if (c->options->ruleset == RULESET_MODE_STATIC || c->options->ruleset == RULESET_MODE_AUTO) {
-		err = ruleset_inspect(c->ruleset, &state, NULL);
-		if (err)
-			return err;
-		if (state == RULESET_STANDS)
-			return 0;
-		if (c->options->ruleset == RULESET_MODE_STATIC) {
-			log_info("the static table inet " RULESET_TABLE " %s: loaded it",
-				 state == RULESET_ABSENT ? "was missing" : "was not as configured");
-			return ruleset_create(c->ruleset, false);
-		}
+	if (err || (state == RULESET_STANDS && c->options->ruleset != RULESET_MODE_OWNED))
+		return err;
+	if (c->options->ruleset == RULESET_MODE_STATIC)
+		return load_static(c, state);
+	if (state == RULESET_ALTERED && c->options->ruleset == RULESET_MODE_AUTO) {
+		log_error("the table inet " RULESET_TABLE " has other rules than these options ask "
+			  "for: --ruleset static or owned replaces it, none uses it as it is, "
+			  "`nfwho rules remove` takes it away");
+		return 1;
 	}
-	c->ruleset_owned = true;
-	err = ruleset_create(c->ruleset, true);
-	if (err == -EOPNOTSUPP)
-		err = ruleset_create(c->ruleset, false);
-	if (err)
-		c->ruleset_owned = false;
-	return err;
+	return create_own(c, state);
 }
 
 static int open_ruleset(struct collector *c)
@@ -279,7 +295,8 @@ static int open_ruleset(struct collector *c)
 	if (!err)
 		err = stand_rules(c);
 	if (err) {
-		rules_complain(err, c->ruleset);
+		if (err < 0)
+			rules_complain(err, c->ruleset);
 		return -1;
 	}
 	if (!c->ruleset_owned &&
@@ -346,7 +363,7 @@ int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
 		open_outputs, open_tables, open_trace, open_lookup, open_conntrack, open_group,
-		open_join, take_older_connects, open_ruleset,
+		open_join, take_older_connects, open_ruleset, guard_open,
 	};
 
 	*c = (struct collector) { .options = options, .proc_fd = -1 };
@@ -358,6 +375,7 @@ int collector_open(struct collector *c, const struct options *options)
 
 void collector_close(struct collector *c)
 {
+	guard_close(&c->guard);
 	ruleset_close(c->ruleset);
 	if (c->join_ready)
 		join_fini(&c->join);

@@ -3,6 +3,7 @@
 #define NFWHO_COLLECTOR_H
 
 #include "ct.h"
+#include "guard.h"
 #include "ifname.h"
 #include "join.h"
 #include "nflog.h"
@@ -34,7 +35,8 @@ struct collector {
 	struct ct *ct;			/* NULL: --conntrack no, or not to be had */
 	struct nflog *nflog;
 	struct ruleset *ruleset;	/* NULL: --ruleset none */
-	bool ruleset_owned;
+	bool ruleset_owned;		/* ours to take away at exit */
+	struct guard guard;
 	struct sysctl sysctl;
 	struct ifname ifnames;
 	struct join join;

@@ -196,22 +196,30 @@ static void count_sources(struct collector *c)
 	}
 }
 
+/* What a table counted after we last asked is gone with it, and what a static rule counted before we
+ * did is not ours; both have been received, or numbered. */
 static void count_matched(struct collector *c)
 {
+	struct ledger *ledger = &c->ledger;
+	uint64_t known = ledger->received + ledger->sequence_gap;
 	uint64_t matched, limited;
 
-	if (!c->ruleset || ruleset_counters(c->ruleset, &matched, &limited))
+	if (!c->ruleset)
 		return;
-	c->ledger.matched_known = true;
-	c->ledger.matched = matched - c->matched_before;
-	c->ledger.limited = limited - c->limited_before;
+	if (ruleset_counters(c->ruleset, &matched, &limited) == 0) {
+		ledger->matched_known = true;
+		ledger->limited = limited - c->limited_before;
+		ledger->matched = matched - c->matched_before + ledger->limited;
+	}
+	if (ledger->matched_approximate && ledger->matched < known + ledger->limited)
+		ledger->matched = known + ledger->limited;
 }
 
 void collector_ledger(struct collector *c)
 {
 	collector_read_clocks(c);
-	count_matched(c);
 	count_sources(c);
+	count_matched(c);
 	emit_ledger(c);
 	if (sinks_flush(c->sinks))
 		c->reader_gone = true;
@@ -220,9 +228,9 @@ void collector_ledger(struct collector *c)
 /* The tail: numbered by the kernel after the last packet that we got. */
 static void count_tail(struct ledger *ledger)
 {
-	uint64_t known = ledger->received + ledger->sequence_gap;
+	uint64_t known = ledger->received + ledger->sequence_gap + ledger->limited;
 
-	if (ledger->matched_known && !ledger->matched_approximate && ledger->matched > known)
+	if (ledger->matched_known && ledger->matched > known)
 		ledger->lost_tail = ledger->matched - known;
 }
 
@@ -235,8 +243,8 @@ void collector_stop(struct collector *c)
 		;
 	join_finish(&c->join);
 	collector_read_clocks(c);
-	count_matched(c);
 	count_sources(c);
+	count_matched(c);
 	count_tail(&c->ledger);
 	if (c->ruleset_owned)
 		ruleset_remove(c->ruleset);

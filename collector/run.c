@@ -34,7 +34,7 @@
 #define TOKEN_NS 20000000ull	/* one comes back in this time: 50 unrationed wake-ups a second */
 #define EXEC_WAKES_PER_SECOND 1000
 
-enum tag { TAG_SIGNAL, TAG_TIMER, TAG_TRACE, TAG_SOURCES, TAG_SINKS };
+enum tag { TAG_SIGNAL, TAG_TIMER, TAG_TRACE, TAG_SOURCES, TAG_RULES, TAG_SINKS };
 
 struct loop {
 	struct collector *c;
@@ -46,6 +46,7 @@ struct loop {
 	uint64_t exec_second_ns;
 	unsigned int exec_wakes;
 	bool exec_quiet;
+	bool rules_unheard;		/* the guard wants a rest from them */
 	bool stop;
 };
 
@@ -64,13 +65,28 @@ static int watch(int epoll_fd, int fd, enum tag tag)
 	return epoll_ctl(epoll_fd, EPOLL_CTL_ADD, fd, &event) ? -errno : 0;
 }
 
-/* Disarmed, the inner set still gathers; nothing of it wakes us. */
+/* Disarmed, a descriptor still gathers; nothing of it wakes us. */
+static void listen_to(struct loop *l, int fd, enum tag tag, bool on)
+{
+	struct epoll_event event = { .events = on ? EPOLLIN : 0, .data.u32 = tag };
+
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, fd, &event);
+}
+
 static void listen_to_sources(struct loop *l, bool on)
 {
-	struct epoll_event event = { .events = on ? EPOLLIN : 0, .data.u32 = TAG_SOURCES };
-
-	epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, l->sources_fd, &event);
+	listen_to(l, l->sources_fd, TAG_SOURCES, on);
 	l->resume_ns = on ? 0 : l->now_ns + PAUSE_NS;
+}
+
+static void listen_to_rules(struct loop *l)
+{
+	bool rest = l->c->guard.listen_ns != 0;
+
+	if (rest == l->rules_unheard)
+		return;
+	listen_to(l, l->c->guard.fd, TAG_RULES, !rest);
+	l->rules_unheard = rest;
 }
 
 static int open_signals(void)
@@ -110,6 +126,8 @@ static int loop_open(struct loop *l)
 		err = watch(l->epoll_fd, sinks_fd(l->c->sinks), TAG_SINKS);
 	if (!err && l->c->perf)
 		err = watch(l->epoll_fd, perf_fd(l->c->perf), TAG_TRACE);
+	if (!err && l->c->guard.fd >= 0)
+		err = watch(l->epoll_fd, l->c->guard.fd, TAG_RULES);
 	return err;
 }
 
@@ -181,10 +199,13 @@ static void let_time_pass(struct loop *l)
 		l->exec_quiet = false;
 		perf_wake_on_exec(l->c->perf, true);
 	}
+	guard_settle(l->c);
+	listen_to_rules(l);
 	if (l->now_ns >= l->ledger_ns) {
 		l->ledger_ns += l->c->options->ledger_interval_s * SECOND_NS;
 		if (l->ledger_ns <= l->now_ns)
 			l->ledger_ns = l->now_ns + l->c->options->ledger_interval_s * SECOND_NS;
+		guard_check_group(l->c);
 		collector_ledger(l->c);
 		if (l->c->perf)
 			perf_update_cpus(l->c->perf);
@@ -194,8 +215,11 @@ static void let_time_pass(struct loop *l)
 static void arm_timer(struct loop *l)
 {
 	uint64_t next_ns = join_next_ns(&l->c->join);
+	uint64_t rules_ns = guard_next_ns(&l->c->guard);
 	struct itimerspec when = { 0 };
 
+	if (rules_ns < next_ns)
+		next_ns = rules_ns;
 	if (l->ledger_ns < next_ns)
 		next_ns = l->ledger_ns;
 	if (l->resume_ns && l->resume_ns < next_ns)
@@ -237,6 +261,9 @@ static int loop_run(struct loop *l)
 				break;
 			case TAG_SOURCES:
 				ration_sources(l);
+				break;
+			case TAG_RULES:
+				guard_wake(l->c);
 				break;
 			case TAG_SINKS:
 				sinks_flush(l->c->sinks);

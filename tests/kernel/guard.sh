@@ -44,7 +44,7 @@ collector_start --ruleset static || finish
 taken_away "nft delete table" nft delete table inet nfwho
 taken_away "nft flush ruleset" nft flush ruleset
 taken_away "nft flush chain" nft flush chain inet nfwho output
-handle=$(here nft -a list chain inet nfwho output | awk '/group/ { print $NF }')
+handle=$(here nft -a list chain inet nfwho output | awk '/group/ { print $NF; exit }')
 taken_away "nft delete rule" nft delete rule inet nfwho output handle "$handle"
 here nft add table inet other
 here nft add chain inet other output
