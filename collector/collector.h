@@ -2,11 +2,11 @@
 #ifndef NFWHO_COLLECTOR_H
 #define NFWHO_COLLECTOR_H
 
-#include "confine.h"
 #include "ct.h"
 #include "guard.h"
 #include "ifname.h"
 #include "join.h"
+#include "limit.h"
 #include "nflog.h"
 #include "option.h"
 #include "perf.h"
@@ -21,7 +21,6 @@
 struct collector {
 	const struct options *options;
 	struct host host;
-	struct confine confine;
 	int proc_fd;
 
 	struct sinks *sinks;
@@ -41,6 +40,7 @@ struct collector {
 	struct guard guard;
 	struct sysctl sysctl;
 	struct ifname ifnames;
+	struct limit *limit;
 	struct join join;
 	bool join_ready;
 	struct ledger ledger;
@@ -65,6 +65,9 @@ int collector_drain(struct collector *c);
 
 /* Brings the ledger up to date with the sources' own counts and writes it. */
 void collector_ledger(struct collector *c);
+
+/* Writes what the rate limit held back since the last time. */
+void collector_summaries(struct collector *c);
 
 /* No more packets: the rules go, the group is unbound, what the kernel still held is read and
  * written, then the last ledger. */

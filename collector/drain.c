@@ -225,6 +225,13 @@ void collector_ledger(struct collector *c)
 		c->reader_gone = true;
 }
 
+void collector_summaries(struct collector *c)
+{
+	emit_summaries(c);
+	if (sinks_flush(c->sinks))
+		c->reader_gone = true;
+}
+
 /* The tail: numbered by the kernel after the last packet that we got. */
 static void count_tail(struct ledger *ledger)
 {
@@ -248,6 +255,7 @@ void collector_stop(struct collector *c)
 	count_tail(&c->ledger);
 	if (c->ruleset_owned)
 		ruleset_remove(c->ruleset);
+	emit_summaries(c);
 	emit_ledger(c);
 	sinks_drain(c->sinks, 1000);
 }

@@ -110,6 +110,8 @@ bool emit_start(struct flow *f, void *data)
 {
 	struct collector *c = data;
 
+	if (!limit_start(c->limit, f, c->join.now_ns))
+		return false;
 	if (c->options->events_start)
 		emit(c, RECORD_CONNECTION_ATTEMPTED, f);
 	if (c->capture)
@@ -121,7 +123,9 @@ void emit_end(struct flow *f, void *data)
 {
 	struct collector *c = data;
 
-	if (c->options->events_end)
+	if (f->seen & FLOW_SUPPRESSED)
+		limit_end(c->limit, f, c->join.now_ns);
+	else if (c->options->events_end)
 		emit(c, RECORD_CONNECTION_ENDED, f);
 }
 
@@ -129,8 +133,36 @@ void emit_open(struct flow *f, void *data)
 {
 	struct collector *c = data;
 
-	if (c->options->final)
+	if (c->options->final && !(f->seen & FLOW_SUPPRESSED))
 		emit(c, RECORD_CONNECTION_OPEN, f);
+}
+
+static void emit_summary(struct record_suppressed *s, void *data)
+{
+	struct collector *c = data;
+	unsigned int formats = sinks_formats(c->sinks);
+	char line[RECORD_MAX + 1];
+	int len;
+
+	if (s->cgroup_id)
+		s->cgroup_path = owner_cgroup_path(c->owner, s->cgroup_id);
+	if (formats & 1u << FORMAT_ECS) {
+		len = record_suppressed(c->record, s, c->join.now_real_ns, line, sizeof(line));
+		if (len > 0)
+			sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+	}
+	if (formats & 1u << FORMAT_TEXT) {
+		len = record_suppressed_text(c->record, s, c->join.now_ns, c->colour, line,
+					     sizeof(line));
+		if (len > 0)
+			sinks_write(c->sinks, FORMAT_TEXT, line, (size_t)len);
+	}
+}
+
+void emit_summaries(struct collector *c)
+{
+	collector_read_clocks(c);
+	limit_tell(c->limit, c->join.now_real_ns, emit_summary, c);
 }
 
 void emit_ledger(struct collector *c)

@@ -10,6 +10,8 @@ bool emit_start(struct flow *f, void *data);
 void emit_end(struct flow *f, void *data);
 void emit_open(struct flow *f, void *data);
 
+/* What the rate limit held back, if anything. */
+void emit_summaries(struct collector *c);
 void emit_ledger(struct collector *c);
 void emit_gap(struct collector *c, const struct record_gap *gap);
 

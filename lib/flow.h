@@ -95,7 +95,10 @@ struct flow {
 	struct process *process;	/* a reference */
 	uint64_t cgroup_id;
 
-	uint32_t tid;
+	union {
+		uint32_t tid;
+		uint32_t limit_slot;	/* FLOW_SUPPRESSED: lib/limit's own */
+	};
 	uint32_t uid, gid;	/* of the socket */
 	uint32_t mark;
 	uint32_t ifindex_out;

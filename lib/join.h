@@ -45,9 +45,10 @@ struct join_config {
 	unsigned int protocol_count;
 	const char *untracked_prefix;	/* of our rule for untracked packets; NULL: none */
 
-	/* A connection's owner is known: returns false if its record is held back by a limit. */
+	/* A connection's owner is known: returns false if its record is held back by a limit
+	 * (FLOW_SUPPRESSED from then on). */
 	bool (*start)(struct flow *f, void *data);
-	/* Its fate is known (f->reason). Not called for what start() held back. */
+	/* Its fate is known (f->reason); of what start() held back, too. */
 	void (*end)(struct flow *f, void *data);
 	/* join_finish(): it was still open. */
 	void (*open)(struct flow *f, void *data);

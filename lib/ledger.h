@@ -31,6 +31,7 @@ struct ledger {
 	uint64_t trace_lost;	/* records lost by perf rings */
 	uint64_t trace_only;	/* connects seen that no packet followed, loopback left out too */
 	uint64_t unsent;	/* of those: written as unsent. Not in `started` */
+	uint64_t unsent_suppressed;	/* of those: held back as unsent. Not in `suppressed` */
 	uint64_t conntrack_lost;	/* messages dropped by the kernel */
 	uint64_t conntrack_count, conntrack_max;
 	bool conntrack_known;

@@ -88,7 +88,7 @@ int record_ruleset_gap(struct record *r, const struct record_gap *gap, uint64_t 
 struct record_destination {
 	union address ip;
 	uint8_t family;
-	be16 port;
+	be16 port;		/* 0: none, as in ICMP */
 	uint64_t count;
 };
 
@@ -97,10 +97,14 @@ struct record_suppressed {
 	struct process *process;	/* borrowed: if all of it was one process's; else NULL */
 	const char *executable;		/* of the owner, if process is NULL; "" unknown */
 	const char *container_id, *container_runtime;	/* the same; "" none */
+	uint64_t cgroup_id;		/* under OWNER_CGROUP */
+	const char *cgroup_path;	/* what it means: unit and container are read from it; ""
+					 * unknown */
 	uint32_t uid;			/* of the sockets */
 	bool has_uid;
 	bool foreign_userns;		/* uid has no name here */
-	uint8_t owner;			/* enum owner_rung */
+	bool others;			/* of all owners for which there was no summary left */
+	uint8_t owner;			/* enum owner_rung, the worst of them */
 
 	uint64_t count;			/* starts held back: exact */
 	uint64_t ended;			/* their ends held back in this interval, by reason: */
@@ -108,7 +112,8 @@ struct record_suppressed {
 	uint64_t successes, failures;	/* of those ended; the rest is not known */
 	uint64_t bytes[2];		/* of those ended with counters: [0] sent, [1] received */
 	bool has_bytes;
-	uint64_t destinations, ports;	/* different ones; may be estimates */
+	uint64_t destinations, ports;	/* different addresses and ports */
+	bool destinations_estimated;
 	struct record_destination top[RECORD_TOP_MAX];	/* most frequent first, counts exact */
 	unsigned int top_count;
 	uint64_t first_real_ns, last_real_ns;	/* connects */
@@ -131,9 +136,19 @@ int record_ulogd(struct record *r, enum record_action action, const struct flow 
 int record_text(struct record *r, enum record_action action, const struct flow *flow,
 		const struct record_context *context, bool colour, char *buf, size_t size);
 
+/* The same as one aligned line for people (format=text). */
+int record_suppressed_text(struct record *r, const struct record_suppressed *s, uint64_t now_ns,
+			   bool colour, char *buf, size_t size);
+
 /* Base names used in several places: Zeek's conn_state ("" unknown), reason and rung as written. */
 const char *record_conn_state(const struct flow *flow);
 const char *record_reason(enum flow_reason reason);
 const char *record_rung(enum owner_rung rung);
+
+/* event.outcome: "success", "failure", or NULL where it is not known. */
+const char *record_outcome(const struct flow *flow);
+
+/* Whether ports (not ICMP's id and type) stand in the tuple. */
+bool record_has_ports(const struct tuple *t);
 
 #endif

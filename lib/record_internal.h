@@ -60,15 +60,20 @@ bool record_names_process(const struct flow *flow);
 /* The lower case name of a transport protocol; NULL if it has none here. */
 const char *record_transport(uint8_t protocol);
 
-/* Whether ports (not ICMP's id and type) stand in the tuple, and the source's is true. */
-bool record_has_ports(const struct tuple *t);
+/* The part of a path after its last slash; all of it if it ends in one. */
+const char *record_base_name(const char *path);
+
+/* "12,345 connections held back: to 203.0.113.9, 10,000 ports", and whose program they were: NULL
+ * unknown, any bytes. */
+#define RECORD_HELD_BACK_MAX 192
+void record_held_back(const struct record_suppressed *s, char text[static RECORD_HELD_BACK_MAX]);
+const char *record_held_back_program(const struct record_suppressed *s);
+
+/* Whether the source's port is true. */
 bool record_source_port_known(const struct flow *flow);
 
 /* end_ns, as the wall clock is now; 0 unknown. */
 uint64_t record_end_real_ns(const struct flow *flow, const struct record_context *context);
-
-/* success, failure or NULL */
-const char *record_outcome(const struct flow *flow);
 
 /* Shared by the records that are made seldom, with cJSON: @timestamp, event's common members and
  * the members every record repeats. *event is the event object, to be added to. */

@@ -32,7 +32,8 @@ static void add_packets(cJSON *object, const struct ledger *l)
 		{ "suppressed", l->suppressed }, { "ended", l->ended },
 		{ "ends_uncertain", l->ends_uncertain }, { "written", l->written },
 		{ "trace_lost", l->trace_lost }, { "trace_only", l->trace_only },
-		{ "unsent", l->unsent }, { "conntrack_lost", l->conntrack_lost },
+		{ "unsent", l->unsent }, { "unsent_suppressed", l->unsent_suppressed },
+		{ "conntrack_lost", l->conntrack_lost },
 	};
 
 	if (l->matched_known)

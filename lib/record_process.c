@@ -45,7 +45,7 @@ static bool knows(const struct process *p, enum process_known what)
 	return p && p->known & what;
 }
 
-static const char *base_name(const char *path)
+const char *record_base_name(const char *path)
 {
 	const char *slash = strrchr(path, '/');
 
@@ -66,9 +66,9 @@ static const char *executable_path(const struct process *p)
 const char *record_program(const struct process *p)
 {
 	if (knows(p, PROCESS_EXECUTABLE) && p->executable && p->executable[0])
-		return base_name(p->executable);
+		return record_base_name(p->executable);
 	if (knows(p, PROCESS_EXECUTED) && p->executed && p->executed[0])
-		return base_name(p->executed);
+		return record_base_name(p->executed);
 	return NULL;
 }
 

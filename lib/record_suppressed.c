@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "record_internal.h"
 
+#include "cgroup.h"
 #include "utf8.h"
 
 #include <arpa/inet.h>
@@ -26,29 +27,52 @@ static cJSON *take_members(cJSON *root, const struct record_process *f)
 	return item ? item : cJSON_AddObjectToObject(root, "nfwho");
 }
 
+static void add_container(cJSON *root, const char *id, const char *runtime)
+{
+	cJSON *object;
+
+	if (!id[0])
+		return;
+	object = cJSON_AddObjectToObject(root, "container");
+	record_add_text(object, "id", id, strlen(id), 128);
+	record_add_text(object, "runtime", runtime, strlen(runtime), 32);
+}
+
+/* Returns the nfwho object. */
+static cJSON *add_cgroup(cJSON *root, const char *path)
+{
+	struct cgroup_place place;
+	cJSON *nfwho;
+
+	cgroup_describe(path, strlen(path), &place);
+	add_container(root, place.container_id,
+		      place.container_runtime ? place.container_runtime : "");
+	nfwho = cJSON_AddObjectToObject(root, "nfwho");
+	record_add_text(nfwho, "unit", place.unit, strlen(place.unit), 255);
+	record_add_text(nfwho, "cgroup", path, strlen(path), 1024);
+	return nfwho;
+}
+
 static cJSON *add_owner(struct record *r, cJSON *root, const struct record_suppressed *s)
 {
 	struct record_process fragments;
-	const char *slash;
+	const char *name = record_base_name(s->executable);
 	cJSON *object;
 
 	if (s->process) {
 		record_process(r, s->process, &fragments);
 		return take_members(root, &fragments);
 	}
+	if (s->cgroup_path[0])
+		return add_cgroup(root, s->cgroup_path);
 	if (s->executable[0]) {
 		object = cJSON_AddObjectToObject(root, "process");
-		record_add_text(object, "executable", s->executable, strlen(s->executable), 1024);
-		slash = strrchr(s->executable, '/');
-		slash = slash ? slash + 1 : s->executable;
-		record_add_text(object, "name", slash, strlen(slash), 255);
+		if (s->executable[0] == '/')
+			record_add_text(object, "executable", s->executable,
+					strlen(s->executable), 1024);
+		record_add_text(object, "name", name, strlen(name), 255);
 	}
-	if (s->container_id[0]) {
-		object = cJSON_AddObjectToObject(root, "container");
-		record_add_text(object, "id", s->container_id, strlen(s->container_id), 128);
-		record_add_text(object, "runtime", s->container_runtime,
-				strlen(s->container_runtime), 32);
-	}
+	add_container(root, s->container_id, s->container_runtime);
 	return cJSON_AddObjectToObject(root, "nfwho");
 }
 
@@ -81,7 +105,8 @@ static void add_top(cJSON *object, const struct record_suppressed *s)
 		cJSON *item = cJSON_CreateObject();
 
 		cJSON_AddStringToObject(item, "ip", tuple_address(d->family, &d->ip, text));
-		record_add_number(item, "port", ntohs(d->port));
+		if (d->port)
+			record_add_number(item, "port", ntohs(d->port));
 		record_add_number(item, "count", d->count);
 		cJSON_AddItemToArray(array, item);
 	}
@@ -94,6 +119,8 @@ static void add_suppressed(cJSON *nfwho, const struct record_suppressed *s)
 
 	record_add_number(object, "count", s->count);
 	record_add_number(object, "ended", s->ended);
+	if (s->others)
+		cJSON_AddTrueToObject(object, "others");
 	outcomes = cJSON_AddObjectToObject(object, "outcomes");
 	record_add_number(outcomes, "success", s->successes);
 	record_add_number(outcomes, "failure", s->failures);
@@ -145,17 +172,88 @@ static void add_related(cJSON *root, const struct record_suppressed *s)
 	}
 }
 
-static void add_message(cJSON *root, const struct record_suppressed *s)
+/* 12,345,678 */
+static const char *grouped(uint64_t n, char text[static 32])
 {
-	const char *program = s->process ? record_program(s->process) : s->executable;
-	char text[256], name[64] = "";
+	char digits[24];
+	int len = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)n);
+	char *to = text;
 
-	if (program)
-		utf8_clean(name, sizeof(name), program, strlen(program), NULL);
-	snprintf(text, sizeof(text), "%s: %llu connections to %llu addresses and %llu ports "
-		 "held back by the rate limit", name[0] ? name : "(program not known)",
-		 (unsigned long long)s->count, (unsigned long long)s->destinations,
-		 (unsigned long long)s->ports);
+	for (int i = 0; i < len; i++) {
+		if (i && (len - i) % 3 == 0)
+			*to++ = ',';
+		*to++ = digits[i];
+	}
+	*to = '\0';
+	return text;
+}
+
+static void describe_addresses(const struct record_suppressed *s, char text[static 64])
+{
+	char number[32];
+
+	if (s->destinations == 1 && s->top_count)
+		tuple_address(s->top[0].family, &s->top[0].ip, text);
+	else
+		snprintf(text, 64, "%s%s addresses", s->destinations_estimated ? "\u2248" : "",
+			 grouped(s->destinations, number));
+}
+
+static void describe_ports(const struct record_suppressed *s, char text[static 64])
+{
+	char number[32];
+
+	text[0] = '\0';
+	if (s->ports == 1 && s->top_count)
+		snprintf(text, 64, ", port %u", ntohs(s->top[0].port));
+	else if (s->ports)
+		snprintf(text, 64, ", %s ports", grouped(s->ports, number));
+}
+
+void record_held_back(const struct record_suppressed *s, char text[static RECORD_HELD_BACK_MAX])
+{
+	char addresses[64], ports[64], number[32];
+
+	if (!s->count) {
+		snprintf(text, RECORD_HELD_BACK_MAX, "%s connections held back before have ended",
+			 grouped(s->ended, number));
+		return;
+	}
+	describe_addresses(s, addresses);
+	describe_ports(s, ports);
+	snprintf(text, RECORD_HELD_BACK_MAX, "%s connection%s held back: to %s%s",
+		 grouped(s->count, number), s->count == 1 ? "" : "s", addresses, ports);
+}
+
+const char *record_held_back_program(const struct record_suppressed *s)
+{
+	const char *program = s->process ? record_program(s->process) : NULL;
+
+	if (s->others)
+		return "(others)";
+	if (!program && s->process && s->process->known & PROCESS_COMM)
+		program = s->process->comm;
+	if (!program && s->executable[0])
+		program = record_base_name(s->executable);
+	return program && program[0] ? program : NULL;
+}
+
+/* "nmap[812] 10,000 connections held back: to 203.0.113.9, 10,000 ports" */
+static void add_message(const struct record *r, cJSON *root, const struct record_suppressed *s)
+{
+	const char *who = record_held_back_program(s);
+	char text[RECORD_HELD_BACK_MAX + 128], held[RECORD_HELD_BACK_MAX], pid[16] = "";
+	char name[64];
+
+	if (!who && s->has_uid && !s->foreign_userns)
+		who = passwd_name(r->users, s->uid);
+	if (!who || !who[0])
+		who = "-";
+	utf8_clean_text(name, sizeof(name), who, strlen(who), NULL);
+	if (s->process)
+		snprintf(pid, sizeof(pid), "[%u]", s->process->pid);
+	record_held_back(s, held);
+	snprintf(text, sizeof(text), "%s%s %s", name, pid, held);
 	cJSON_AddStringToObject(root, "message", text);
 }
 
@@ -171,7 +269,7 @@ int record_suppressed(struct record *r, const struct record_suppressed *s, uint6
 		record_add_time(r, event, "start", s->first_real_ns);
 	if (s->last_real_ns)
 		record_add_time(r, event, "end", s->last_real_ns);
-	add_message(root, s);
+	add_message(r, root, s);
 	nfwho = add_owner(r, root, s);
 	cJSON_AddStringToObject(nfwho, "run_id", r->config.host->run_id);
 	if (s->owner != OWNER_UNDECIDED)

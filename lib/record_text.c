@@ -52,11 +52,39 @@ static void add_column(struct line *l, const char *text, int width)
 	add(l, "%s%*s ", text, width > 0 ? width : 0, "");
 }
 
+/* The number where there is no name. */
+static void add_user(struct line *l, const char *name, const char *number)
+{
+	char text[PROGRAM_BYTES];
+
+	utf8_clean_text(text, sizeof(text), name, strlen(name), NULL);
+	add_column(l, text[0] ? text : number, USER_COLUMN);
+}
+
+/* pid 0: no process, or several. program NULL: how the owner is known, instead. */
+static void add_program(struct line *l, uint32_t pid, const char *program, uint8_t owner)
+{
+	char text[PROGRAM_BYTES];
+
+	if (pid)
+		add(l, "%7u ", pid);
+	else
+		add(l, "%7s ", "-");
+	if (program)
+		utf8_clean_text(text, sizeof(text), program, strlen(program), NULL);
+	else
+		snprintf(text, sizeof(text), "(%s)",
+			 owner == OWNER_UNDECIDED ? "?" : record_rung(owner));
+	paint(l, "1");
+	add_column(l, text, PROGRAM_COLUMN);
+	paint(l, "0");
+}
+
 static void add_owner(struct line *l, const struct record *r, const struct flow *flow)
 {
 	const struct process *p = record_names_process(flow) ? flow->process : NULL;
 	const char *program = p ? record_program(p) : NULL, *name = "";
-	char text[PROGRAM_BYTES], number[16] = "-";
+	char number[16] = "-";
 
 	if (flow->seen & FLOW_UID || (p && p->known & PROCESS_IDS)) {
 		uint32_t uid = flow->seen & FLOW_UID ? flow->uid : p->uid;
@@ -64,23 +92,10 @@ static void add_owner(struct line *l, const struct record *r, const struct flow 
 		snprintf(number, sizeof(number), "%u", uid);
 		name = record_user(r, p, uid);
 	}
-	utf8_clean_text(text, sizeof(text), name, strlen(name), NULL);
-	add_column(l, text[0] ? text : number, USER_COLUMN);
-
+	add_user(l, name, number);
 	if (p && !program && p->known & PROCESS_COMM)
 		program = p->comm;
-	if (p)
-		add(l, "%7u ", p->pid);
-	else
-		add(l, "%7s ", "-");
-	if (program)
-		utf8_clean_text(text, sizeof(text), program, strlen(program), NULL);
-	else
-		snprintf(text, sizeof(text), "(%s)", flow->owner == OWNER_UNDECIDED ? "?" :
-			 record_rung(flow->owner));
-	paint(l, "1");
-	add_column(l, text, PROGRAM_COLUMN);
-	paint(l, "0");
+	add_program(l, p ? p->pid : 0, program, flow->owner);
 }
 
 static void add_end(struct line *l, uint8_t family, const union address *address, be16 port,
@@ -145,6 +160,30 @@ int record_text(struct record *r, enum record_action action, const struct flow *
 	add_end(&l, flow->tuple.family, &flow->tuple.dst, flow->tuple.dport,
 		record_has_ports(&flow->tuple));
 	add_fate(&l, action, flow);
+	add(&l, "\n");
+	return l.full ? -ENOSPC : (int)l.len;
+}
+
+int record_suppressed_text(struct record *r, const struct record_suppressed *s, uint64_t now_ns,
+			   bool colour, char *buf, size_t size)
+{
+	struct line l = { .buf = buf, .size = size, .colour = colour };
+	const char *program = record_held_back_program(s), *name = "";
+	char text[RECORD_HELD_BACK_MAX], time[ISO8601_MAX], number[16] = "-";
+
+	passwd_update(r->users, now_ns);
+	iso8601_format(&r->times, s->interval_end_real_ns, time);
+	add(&l, "%.10s %.12s ", time, time + 11);
+	if (s->has_uid) {
+		snprintf(number, sizeof(number), "%u", s->uid);
+		name = s->foreign_userns ? "" : passwd_name(r->users, s->uid);
+	}
+	add_user(&l, name, number);
+	add_program(&l, s->process ? s->process->pid : 0, program, s->owner);
+	paint(&l, "33");
+	record_held_back(s, text);
+	add(&l, "%s", text);
+	paint(&l, "0");
 	add(&l, "\n");
 	return l.full ? -ENOSPC : (int)l.len;
 }

@@ -510,9 +510,12 @@ static void decide_unsent(struct join *j, struct flow *f)
 	f->owner = OWNER_TRACE;
 	f->seen |= FLOW_STARTED;
 	j->trace_only++;
-	j->config.ledger->unsent++;
-	if (!j->config.start(f, j->config.data))
+	if (j->config.start(f, j->config.data)) {
+		j->config.ledger->unsent++;
+	} else {
 		f->seen |= FLOW_SUPPRESSED;
+		j->config.ledger->unsent_suppressed++;
+	}
 	f->reason = REASON_UNSENT;
 	f->seen |= FLOW_ENDED;
 	j->config.end(f, j->config.data);

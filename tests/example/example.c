@@ -89,7 +89,7 @@ static void set_accounts(struct example *e)
 				      812, "nft", true };
 	e->suppressed = (struct record_suppressed){
 		.process = &e->process, .executable = "/usr/bin/curl", .container_id = "0123",
-		.container_runtime = "docker", .uid = 0, .has_uid = true, .owner = OWNER_TRACE,
+		.container_runtime = "docker", .cgroup_path = "", .others = true, .uid = 0, .has_uid = true, .owner = OWNER_TRACE,
 		.count = 99980, .ended = 3, .successes = 1, .failures = 2,
 		.reasons = { 0, 1, 1, 1, 1, 1, 1, 1, 1, 1 }, .bytes = { UINT64_MAX, 0 },
 		.has_bytes = true, .destinations = 2, .ports = 10000, .top_count = 2,
