@@ -41,6 +41,7 @@ struct load {
 	struct destination to[DESTINATIONS_MAX];
 	const char *to_text[DESTINATIONS_MAX];
 	unsigned int to_count;
+	struct destination halfway;	/* len 0: none */
 	struct attempt attempt;
 	unsigned int workers, rate, seconds;
 	uint64_t count;
@@ -61,6 +62,7 @@ static void help(void)
 		printf("  %-10s %s\n", modes[i].name, modes[i].about);
 	puts("\n"
 	     "  --to ADDRESS:PORT   repeatable, used in turn; [2001:db8::2]:80 for IPv6\n"
+	     "  --halfway ADDRESS:PORT  busy: where one connection goes, in the middle of all\n"
 	     "  --truth FILE        one line per connection, TSV\n"
 	     "  --workers N         processes (1)\n"
 	     "  --count N           connections in all (1000)\n"
@@ -80,9 +82,13 @@ static bool expected(const struct mode *mode, int error)
 /* Status 0 made, 1 failed otherwise than the mode expects. A row nobody used stays empty. */
 static int attempt_here(struct load *load, int64_t number)
 {
+	const struct destination *to = &load->to[number % load->to_count];
 	struct truth_row row = { 0 };
-	int result = attempt_run(&load->attempt, &load->to[number % load->to_count], &row);
+	int result;
 
+	if (load->halfway.len && (uint64_t)number == load->count / 2)
+		to = &load->halfway;
+	result = attempt_run(&load->attempt, to, &row);
 	if (result)
 		return 1;
 	load->truth.rows[number] = row;
@@ -222,11 +228,13 @@ static int print_truth(const struct load *load)
 	return result;
 }
 
-enum { OPT_TO = 1, OPT_TRUTH, OPT_WORKERS, OPT_COUNT, OPT_SECONDS, OPT_RATE, OPT_HOLD, OPT_TIMEOUT,
+enum { OPT_TO = 1, OPT_HALFWAY, OPT_TRUTH, OPT_WORKERS, OPT_COUNT, OPT_SECONDS, OPT_RATE, OPT_HOLD, OPT_TIMEOUT,
        OPT_END, OPT_UID, OPT_CLOSE };
 
 static const struct option long_options[] = {
-	{ "to", required_argument, NULL, OPT_TO }, { "truth", required_argument, NULL, OPT_TRUTH },
+	{ "to", required_argument, NULL, OPT_TO },
+	{ "halfway", required_argument, NULL, OPT_HALFWAY },
+	{ "truth", required_argument, NULL, OPT_TRUTH },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
 	{ "count", required_argument, NULL, OPT_COUNT },
 	{ "seconds", required_argument, NULL, OPT_SECONDS },
@@ -288,6 +296,8 @@ static int option(struct load *load, int option, const char *text)
 			return -EINVAL;
 		load->to_text[load->to_count] = text;
 		return destination_parse(&load->to[load->to_count++], text);
+	case OPT_HALFWAY:
+		return destination_parse(&load->halfway, text);
 	case OPT_TRUTH:
 		load->truth_path = text;
 		return 0;
