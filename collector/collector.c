@@ -321,8 +321,10 @@ static int open_limit(struct collector *c)
 	return err ? fail("preparing the rate limit", err) : 0;
 }
 
+/* Before the rules stand: nothing may be logged that nobody is ready for. */
 static int open_join(struct collector *c)
 {
+	bool own_rules = c->options->ruleset != RULESET_MODE_NONE;
 	struct join_config config = {
 		.flows = c->flows,
 		.processes = c->processes,
@@ -333,9 +335,9 @@ static int open_join(struct collector *c)
 		.ledger = &c->ledger,
 		.net_ns = c->host.net_ns,
 		.errors_reported = c->perf && perf_reports_errors(c->perf),
-		.own_rules = c->ruleset && c->options->conntrack,
-		.output_logged = c->ruleset && c->options->hooks & RULESET_OUTPUT,
-		.untracked_prefix = c->ruleset ? RULESET_PREFIX_UNTRACKED : NULL,
+		.own_rules = own_rules && c->options->conntrack,
+		.output_logged = own_rules && c->options->hooks & RULESET_OUTPUT,
+		.untracked_prefix = own_rules ? RULESET_PREFIX_UNTRACKED : NULL,
 		.start = emit_start,
 		.end = emit_end,
 		.open = emit_open,
