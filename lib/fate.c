@@ -61,7 +61,7 @@ static enum flow_reason failure(const struct flow *f, const struct fate_signs *s
 	if (f->seen & FLOW_CLOSED && f->seen & FLOW_CONNECT && signs->errors_reported &&
 	    !(f->seen & FLOW_ERROR))
 		return REASON_ABORTED;
-	if (f->seen & FLOW_DESTROY && !(f->seen & FLOW_CLOSED) &&
+	if (f->seen & FLOW_DESTROY && !(f->seen & (FLOW_CLOSED | FLOW_REMOVED)) &&
 	    !(f->ct_status & IPS_SEEN_REPLY))
 		return REASON_TIMED_OUT;
 	return REASON_NONE;
@@ -82,7 +82,7 @@ static enum flow_reason success(const struct flow *f)
 	case TCP_CONNTRACK_TIME_WAIT:
 		return REASON_CLOSED;
 	default:
-		return REASON_EXPIRED;
+		return f->seen & FLOW_REMOVED ? REASON_NONE : REASON_EXPIRED;
 	}
 }
 

@@ -361,6 +361,14 @@ uint64_t flow_due_ns(const struct flow *f, uint64_t now_ns)
 	return left_ms <= 0 ? now_ns : now_ns + (uint64_t)left_ms * 1000000;
 }
 
+struct flow *flow_walk(struct flow_table *t, uint32_t *slot)
+{
+	while (++*slot < t->used)
+		if (at(t, *slot)->number)
+			return at(t, *slot);
+	return NULL;
+}
+
 struct flow *flow_first(struct flow_table *t, enum flow_queue queue)
 {
 	return at(t, t->queues[queue].first);

@@ -36,6 +36,9 @@ enum flow_seen {
 	FLOW_KERNEL	= 1 << 25,	/* connected by a kernel thread */
 	FLOW_SHARED	= 1 << 26,	/* several processes hold the socket: the join lists them */
 	FLOW_ROUTE_MISSED = 1 << 27,	/* lib/trace may have missed its route lookup */
+	FLOW_DOUBTED	= 1 << 28,	/* lib/resync found no entry of it */
+	FLOW_UNCOUNTED	= 1 << 29,	/* bytes were counted that are not known: FLOW_COUNTERS never */
+	FLOW_REMOVED	= 1 << 30,	/* an entry of it was removed by hand; its bytes were added */
 };
 
 enum flow_reason {
@@ -168,6 +171,10 @@ bool flow_is_due(const struct flow *f, uint64_t now_ns);
 
 /* Its deadline as CLOCK_MONOTONIC, seen from now_ns. */
 uint64_t flow_due_ns(const struct flow *f, uint64_t now_ns);
+
+/* All flows, one after the other, in no order, whatever comes and goes meanwhile: *slot is 0 at first
+ * and kept by the caller. NULL: no more. */
+struct flow *flow_walk(struct flow_table *t, uint32_t *slot);
 
 /* The oldest of a queue, and the one after f. NULL: no more. */
 struct flow *flow_first(struct flow_table *t, enum flow_queue queue);

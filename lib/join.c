@@ -21,6 +21,9 @@
 #include <string.h>
 #include <uthash.h>
 
+/* A retransmitted SYN comes a second after the first (TCP_TIMEOUT_INIT). */
+#define REMADE_NS 1000000000ull
+
 struct join_holders {
 	uint64_t number;	/* of the flow */
 	unsigned int count;
@@ -60,6 +63,7 @@ void join_nflog_lost(struct join *j)
 void join_conntrack_lost(struct join *j)
 {
 	j->ct_lost_ns = j->now_ns;
+	resync_begin(j);
 }
 
 struct flow *join_flow_new(struct join *j)
@@ -334,26 +338,58 @@ void join_packet(struct join *j, const struct nflog_packet *packet)
 	look_later(j, f);
 }
 
+static bool lacks_entry(const struct flow *f, const struct ct_entry *entry)
+{
+	if (f->seen & (FLOW_DESTROY | FLOW_UNTRACKED))
+		return false;
+	if (f->seen & FLOW_CT_ID && (f->ct_id != entry->id || f->ct_zone != entry->zone))
+		return false;
+	return entry->kind == CT_DESTROY || !(f->seen & FLOW_NEW);
+}
+
+/* After a loss the order says nothing; when the entry was made does. */
+static struct flow *nearest_flow(struct join *j, const struct ct_entry *entry)
+{
+	uint64_t made_ns = entry->has_timestamps ? entry->start_real_ns : j->now_real_ns;
+	uint64_t nearest_ns = UINT64_MAX, distance_ns;
+	struct flow *f, *found = NULL;
+
+	for (f = flow_by_tuple(j->config.flows, &entry->original); f;
+	     f = flow_next_by_tuple(j->config.flows, f)) {
+		if (!lacks_entry(f, entry))
+			continue;
+		distance_ns = made_ns > f->start_real_ns ? made_ns - f->start_real_ns :
+							   f->start_real_ns - made_ns;
+		if (distance_ns >= nearest_ns)
+			continue;
+		nearest_ns = distance_ns;
+		found = f;
+	}
+	if (!entry->has_timestamps && entry->kind == CT_DESTROY)
+		found->seen |= FLOW_UNCOUNTED;
+	return found;
+}
+
 /* conntrack's events of one tuple come in order, so each goes to the oldest flow that still lacks
  * it; chains are newest first. */
 static struct flow *conntrack_flow(struct join *j, const struct ct_entry *entry)
 {
 	struct flow *f, *found = NULL;
+	unsigned int count = 0;
+	bool lost = false;
 
 	for (f = flow_by_tuple(j->config.flows, &entry->original); f;
 	     f = flow_next_by_tuple(j->config.flows, f)) {
-		if (f->seen & (FLOW_DESTROY | FLOW_UNTRACKED))
-			continue;
-		if (f->seen & FLOW_CT_ID && (f->ct_id != entry->id || f->ct_zone != entry->zone))
-			continue;
-		if (entry->kind != CT_DESTROY && f->seen & FLOW_NEW)
+		if (!lacks_entry(f, entry))
 			continue;
 		found = f;
+		count++;
+		lost |= f->start_ns && f->start_ns <= j->ct_lost_ns;
 	}
-	return found;
+	return count > 1 && lost ? nearest_flow(j, entry) : found;
 }
 
-static void fill_reply(struct flow *f, const struct ct_entry *entry)
+void join_fill_reply(struct flow *f, const struct ct_entry *entry)
 {
 	f->reply_src = entry->reply.src;
 	f->reply_dst = entry->reply.dst;
@@ -365,11 +401,26 @@ static void fill_reply(struct flow *f, const struct ct_entry *entry)
 	f->ct_status = (uint16_t)entry->status;
 }
 
+/* Whether entries have counted for this flow whose counts we never got. Its first packet makes its
+ * entry; one made much later follows one that was removed by hand. */
+static bool has_gap(const struct join *j, const struct flow *f, const struct ct_entry *entry)
+{
+	if (f->seen & FLOW_UNCOUNTED)
+		return true;
+	if (f->seen & FLOW_REMOVED)
+		return f->start_ns <= j->ct_lost_ns;
+	return entry->has_timestamps && !f->syn_retransmits && f->start_real_ns &&
+	       entry->start_real_ns > f->start_real_ns + REMADE_NS;
+}
+
 /* Counters are added, not set: an entry removed by hand is followed by another one while the
  * connection goes on. */
-static void fill_last_word(struct flow *f, const struct ct_entry *entry)
+void join_fill_last_word(struct join *j, struct flow *f, const struct ct_entry *entry)
 {
-	if (entry->has_counters) {
+	if (has_gap(j, f, entry)) {
+		f->seen |= FLOW_UNCOUNTED;
+		f->seen &= ~(uint32_t)FLOW_COUNTERS;
+	} else if (entry->has_counters) {
 		for (unsigned int way = 0; way < 2; way++) {
 			f->bytes[way] += entry->bytes[way];
 			f->packets[way] += entry->packets[way];
@@ -400,9 +451,12 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 }
 
 /* `conntrack -D` and -F remove an entry under a living connection; its next packet makes another. */
-static bool lives_on(const struct flow *f, const struct ct_entry *entry)
+static bool lives_on(struct join *j, struct flow *f, const struct ct_entry *entry)
 {
-	return entry->removed_by_hand && f->skaddr && f->seen & FLOW_ANSWERED;
+	if (!entry->removed_by_hand)
+		return false;
+	f->seen |= FLOW_REMOVED;
+	return f->seen & FLOW_PACKET && join_lives(j, f);
 }
 
 void join_conntrack(struct join *j, const struct ct_entry *entry)
@@ -417,17 +471,22 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 			return;
 		f = join_flow_new(j);
 		f->tuple = entry->original;
+		f->start_real_ns = j->now_real_ns;
 		flow_index_tuple(j->config.flows, f);
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN, j->now_ns + JOIN_ORPHAN_NS);
 	}
-	fill_reply(f, entry);
+	join_fill_reply(f, entry);
 	if (entry->kind != CT_DESTROY) {
 		f->seen |= FLOW_NEW;
 		return;
 	}
-	fill_last_word(f, entry);
-	if (lives_on(f, entry)) {
+	join_fill_last_word(j, f, entry);
+	if (lives_on(j, f, entry)) {
 		f->seen &= ~(uint32_t)(FLOW_NEW | FLOW_CT_ID);
+		/* The next entry may not live to be assured. */
+		if (f->ct_status & IPS_ASSURED)
+			f->seen |= FLOW_ANSWERED;
+		look_later(j, f);
 		return;
 	}
 	f->seen |= FLOW_DESTROY;

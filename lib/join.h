@@ -9,6 +9,7 @@
 #include "owner.h"
 #include "perf.h"
 #include "process.h"
+#include "resync.h"
 #include "route.h"
 #include "trace.h"
 
@@ -62,6 +63,7 @@ struct join {
 	uint64_t now_ns, now_real_ns;	/* the batch's clocks: CLOCK_MONOTONIC, CLOCK_REALTIME */
 	uint64_t nflog_lost_ns;		/* when packets were last lost: absence proves nothing */
 	uint64_t ct_lost_ns;
+	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
 	bool conntrack_current;		/* every conntrack message queued before this batch has */
 	uint64_t undecodable;		/* packets, of those given */
@@ -119,5 +121,13 @@ struct flow *join_flow_new(struct join *j);
 void join_flow_free(struct join *j, struct flow *f);
 void join_remember_holders(struct join *j, struct flow *f, const struct owner_query *query);
 void join_evict(struct join *j);
+
+/* And with resync.c: what an entry tells of a flow while it stands, and at its end; whether the flow's
+ * socket still stands, connected or connecting (false for what has none here); the flow's end, with
+ * what is known now. */
+void join_fill_reply(struct flow *f, const struct ct_entry *entry);
+void join_fill_last_word(struct join *j, struct flow *f, const struct ct_entry *entry);
+bool join_lives(struct join *j, const struct flow *f);
+void join_end(struct join *j, struct flow *f);
 
 #endif

@@ -96,6 +96,18 @@ static void ask_socket(struct join *j, const struct flow *f, struct owner_query 
 		owner_socket(j->config.owner, query);
 }
 
+bool join_lives(struct join *j, const struct flow *f)
+{
+	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
+	struct owner_query query;
+
+	if (f->seen & FLOW_CLOSED || (newest != f && newest->seen & FLOW_PACKET))
+		return false;
+	ask_socket(j, f, &query);
+	return query.socket_found && query.socket_state != TCP_TIME_WAIT &&
+	       query.socket_state != TCP_CLOSE;
+}
+
 /* Connects that can be this packet's, newest first. */
 struct candidates {
 	struct flow *flows[CANDIDATES_MAX];
@@ -271,15 +283,17 @@ static void retire(struct join *j, struct flow *f)
 	join_flow_free(j, f);
 }
 
-static void finish(struct join *j, struct flow *f)
+void join_end(struct join *j, struct flow *f)
 {
 	struct fate_signs signs;
 
-	if (j->ct_lost_ns && f->start_ns <= j->ct_lost_ns) {
+	if (f->start_ns <= j->ct_lost_ns)
 		f->seen |= FLOW_CT_LOST;
-		if (!(f->seen & FLOW_DESTROY))
-			j->config.ledger->ends_uncertain++;
-	}
+	if (f->seen & FLOW_CT_LOST && !(f->seen & FLOW_DESTROY))
+		j->config.ledger->ends_uncertain++;
+	/* What the next entry counted is missing, or nobody counted on. */
+	if (f->seen & FLOW_REMOVED && !(f->seen & FLOW_DESTROY))
+		f->seen &= ~(uint32_t)FLOW_COUNTERS;
 	gather_signs(j, f, &signs);
 	f->reason = (uint8_t)fate_decide(f, &signs);
 	f->seen |= FLOW_ENDED;
@@ -305,6 +319,12 @@ static bool awaits_conntrack(const struct join *j, const struct flow *f)
 	       !j->conntrack_current && !j->finishing;
 }
 
+/* Its entry was removed by hand, and there may never be another one; nor does the trace know it. */
+static bool is_forgotten(const struct flow *f)
+{
+	return f->seen & FLOW_REMOVED && !(f->seen & FLOW_NEW) && !f->skaddr;
+}
+
 /* Where a started flow goes from here, with what is known now. */
 static void follow(struct join *j, struct flow *f, bool patient)
 {
@@ -315,18 +335,18 @@ static void follow(struct join *j, struct flow *f, bool patient)
 	} else if (patient && is_unexplained(f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
 	} else if (f->seen & FLOW_DESTROY) {
-		finish(j, f);
+		join_end(j, f);
 	} else if (f->seen & FLOW_CLOSED && !fate_answered(f)) {
 		if (awaits_conntrack(j, f))
 			flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
 		else
-			finish(j, f);
+			join_end(j, f);
 	} else if (f->seen & FLOW_CLOSED) {
 		if (conntrack_will_tell(j, f))
 			flow_enqueue(flows, f, FLOW_QUEUE_CLOSED, j->now_ns + DESTROY_NS);
 		else
-			finish(j, f);
-	} else if (fate_answered(f)) {
+			join_end(j, f);
+	} else if (fate_answered(f) && !is_forgotten(f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_OPEN, j->now_ns);
 	} else {
 		flow_enqueue(flows, f, FLOW_QUEUE_UNANSWERED, j->now_ns + JOIN_RECHECK_NS);
@@ -563,19 +583,27 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 	follow(j, f, false);
 }
 
-/* DESTROY should have come. */
+/* DESTROY should have come. An entry that was made in the middle of a connection, after another one
+ * was removed by hand, may have missed its end and stand for days: its counters are final. */
 static void recheck_closed(struct join *j, struct flow *f)
 {
+	struct ct_entry entry;
+
 	if (f->seen & FLOW_ENDED) {
 		join_flow_free(j, f);
 		return;
 	}
-	if (ct_lookup(j->config.ct, &f->tuple, NULL) == 0) {
+	if (ct_lookup(j->config.ct, &f->tuple, &entry) != 0) {
+		f->seen |= FLOW_CT_LOST;
+		join_end(j, f);
+	} else if (f->seen & FLOW_REMOVED && f->seen & FLOW_CT_ID && f->ct_id == entry.id) {
+		join_fill_last_word(j, f, &entry);
+		f->seen &= ~(uint32_t)FLOW_TCP_STATE;
+		f->seen |= FLOW_DESTROY;
+		join_end(j, f);
+	} else {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + DESTROY_NS);
-		return;
 	}
-	j->config.ledger->ends_uncertain++;
-	finish(j, f);
 }
 
 static void expire(struct join *j, struct flow *f, struct lookups *l)
@@ -655,12 +683,13 @@ void join_settle(struct join *j)
 		while ((f = flow_first(j->config.flows, q)) && flow_is_due(f, j->now_ns))
 			expire(j, f, &lookups);
 	lookups_answer(j, &lookups);
+	resync_step(j);
 	j->config.ledger->pending = j->undecided;
 }
 
 uint64_t join_next_ns(const struct join *j)
 {
-	uint64_t next_ns = UINT64_MAX;
+	uint64_t next_ns = resync_next_ns(j);
 
 	for (unsigned int q = FLOW_QUEUE_NONE + 1; q < FLOW_QUEUE_OPEN; q++) {
 		const struct flow *f = flow_first(j->config.flows, q);
@@ -671,17 +700,23 @@ uint64_t join_next_ns(const struct join *j)
 	return next_ns;
 }
 
-/* The table is full: a packet still undecided is written with what is known now rather than lost;
- * everything else is let go and counted. */
+/* The table is full: a packet still undecided, and an end that waits for its counters, are written
+ * with what is known now rather than lost; everything else is let go and counted. */
 void join_evict(struct join *j)
 {
 	struct flow *f = flow_victim(j->config.flows);
+	uint64_t number = f->number;
 
 	if (f->seen & FLOW_PACKET && !(f->seen & FLOW_STARTED)) {
 		struct owner_query query = { .rung = f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE };
 
 		apply_answer(j, f, &query);
 	}
+	if (f->number == number &&
+	    (f->seen & (FLOW_STARTED | FLOW_CLOSED | FLOW_ENDED)) == (FLOW_STARTED | FLOW_CLOSED))
+		join_end(j, f);
+	if (f->number != number)
+		return;
 	if (f->seen & FLOW_STARTED && !(f->seen & FLOW_ENDED))
 		j->config.ledger->ends_evicted++;
 	join_flow_free(j, f);
