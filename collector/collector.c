@@ -2,6 +2,8 @@
 /*
  * Set-up and teardown. The order matters:
  *
+ *  - Rights are given up before anything is read that others have chosen: packets, messages, the
+ *    names of processes. Which is why sockets are opened in one step and listened to in another.
  *  - The trace before everything it must not miss; /proc is read after it, so that a process born
  *    in between is in one or the other, and so are the connects that were pending before it.
  *  - conntrack's sysctls before its events: entries made earlier have no counters.
@@ -66,6 +68,18 @@ static unsigned int protocol_numbers(uint32_t protocols, uint8_t numbers[static 
 	return count;
 }
 
+static int know_host(struct collector *c)
+{
+	int err = host_init(&c->host, STATE_DIRECTORY);
+
+	return err ? fail("reading who this host is", err) : 0;
+}
+
+static int enter(struct collector *c)
+{
+	return confine_enter(&c->confine, c->options);
+}
+
 static int open_outputs(struct collector *c)
 {
 	struct record_config config = {
@@ -76,11 +90,8 @@ static int open_outputs(struct collector *c)
 		.label_count = c->options->label_count,
 	};
 	char error[256];
-	int err = host_init(&c->host, STATE_DIRECTORY);
+	int err = record_new(&c->record, &config);
 
-	if (err)
-		return fail("reading who this host is", err);
-	err = record_new(&c->record, &config);
 	if (err)
 		return fail("preparing records", err);
 	if (sinks_open(&c->sinks, c->options->outputs, c->options->output_count, error,
@@ -159,11 +170,7 @@ static int open_lookup(struct collector *c)
 		.processes = c->processes,
 		.proc_fd = c->proc_fd,
 	};
-	int err = process_scan(c->processes);
-
-	if (err)
-		return fail("reading the processes in /proc", err);
-	err = owner_new(&c->owner, &config);
+	int err = owner_new(&c->owner, &config);
 	if (err)
 		return fail("looking up sockets", err);
 	err = route_open(&c->route);
@@ -354,6 +361,18 @@ static int open_join(struct collector *c)
 	return 0;
 }
 
+static int give_up_rights(struct collector *c)
+{
+	return confine_finish(&c->confine, c->options, c->perf);
+}
+
+static int read_processes(struct collector *c)
+{
+	int err = process_scan(c->processes);
+
+	return err ? fail("reading the processes in /proc", err) : 0;
+}
+
 static void take_connecting(const struct tuple *tuple, const struct sock *sock, void *data)
 {
 	(void)sock;
@@ -379,11 +398,12 @@ static int take_older_connects(struct collector *c)
 int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
-		open_outputs, open_tables, open_trace, open_lookup, open_conntrack, open_group,
-		open_limit, open_join, take_older_connects, open_ruleset, guard_open,
+		know_host, enter, open_outputs, open_tables, open_trace, open_lookup,
+		open_conntrack, open_group, open_limit, open_join, give_up_rights, read_processes,
+		take_older_connects, open_ruleset, guard_open,
 	};
 
-	*c = (struct collector) { .options = options, .proc_fd = -1 };
+	*c = (struct collector) { .options = options, .proc_fd = -1, .sysctl.directory = -1 };
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if (steps[i](c))
 			return -1;

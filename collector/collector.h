@@ -2,6 +2,7 @@
 #ifndef NFWHO_COLLECTOR_H
 #define NFWHO_COLLECTOR_H
 
+#include "confine.h"
 #include "ct.h"
 #include "guard.h"
 #include "ifname.h"
@@ -21,6 +22,7 @@
 struct collector {
 	const struct options *options;
 	struct host host;
+	struct confine confine;
 	int proc_fd;
 
 	struct sinks *sinks;

@@ -16,8 +16,10 @@
 #include "collector.h"
 #include "emit.h"
 #include "log.h"
+#include "notify.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -38,8 +40,10 @@ enum tag { TAG_SIGNAL, TAG_TIMER, TAG_TRACE, TAG_SOURCES, TAG_RULES, TAG_SINKS }
 
 struct loop {
 	struct collector *c;
+	struct notify notify;
 	int epoll_fd, sources_fd, signal_fd, timer_fd;
 	uint64_t now_ns, ledger_ns, armed_ns;
+	uint64_t watchdog_ns;		/* when it wants to hear from us; UINT64_MAX: never */
 	uint64_t resume_ns;		/* sources are left alone until then; 0: they are not */
 	uint64_t token_ns;
 	unsigned int tokens;
@@ -145,13 +149,32 @@ static void loop_close(struct loop *l)
 	close_descriptor(l->signal_fd);
 }
 
+/* What `systemctl status` shows. */
+static void say_status(struct loop *l, void (*say)(const struct notify *n, const char *status))
+{
+	const struct ledger *ledger = &l->c->ledger;
+	char status[256];
+
+	snprintf(status, sizeof(status), "Group %u: %" PRIu64 " connections, %" PRIu64 " ended, %"
+		 PRIu64 " packets lost", l->c->options->group, ledger->started, ledger->ended,
+		 ledger->sequence_gap + ledger->lost_tail);
+	say(&l->notify, status);
+}
+
+static void reload(struct loop *l)
+{
+	notify_reloading(&l->notify, monotonic_ns());
+	sinks_reopen(l->c->sinks);
+	say_status(l, notify_ready);
+}
+
 static void take_signals(struct loop *l)
 {
 	struct signalfd_siginfo info;
 
 	while (read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			sinks_reopen(l->c->sinks);
+			reload(l);
 		else
 			l->stop = true;
 	}
@@ -190,6 +213,14 @@ static void ration_execs(struct loop *l)
 	perf_wake_on_exec(l->c->perf, false);
 }
 
+static void answer_watchdog(struct loop *l)
+{
+	if (l->now_ns < l->watchdog_ns)
+		return;
+	notify_watchdog(&l->notify);
+	l->watchdog_ns = l->now_ns + l->notify.watchdog_ns;
+}
+
 /* What time brings, whatever the wake-up was for. */
 static void let_time_pass(struct loop *l)
 {
@@ -201,6 +232,7 @@ static void let_time_pass(struct loop *l)
 	}
 	guard_settle(l->c);
 	listen_to_rules(l);
+	answer_watchdog(l);
 	if (l->now_ns >= limit_due_ns(l->c->limit))
 		collector_summaries(l->c);
 	if (l->now_ns >= l->ledger_ns) {
@@ -209,6 +241,7 @@ static void let_time_pass(struct loop *l)
 			l->ledger_ns = l->now_ns + l->c->options->ledger_interval_s * SECOND_NS;
 		guard_check_group(l->c);
 		collector_ledger(l->c);
+		say_status(l, notify_status);
 		if (l->c->perf)
 			perf_update_cpus(l->c->perf);
 	}
@@ -226,6 +259,8 @@ static void arm_timer(struct loop *l)
 		next_ns = limit_due_ns(l->c->limit);
 	if (l->ledger_ns < next_ns)
 		next_ns = l->ledger_ns;
+	if (l->watchdog_ns < next_ns)
+		next_ns = l->watchdog_ns;
 	if (l->resume_ns && l->resume_ns < next_ns)
 		next_ns = l->resume_ns;
 	if (l->exec_quiet && l->exec_second_ns + SECOND_NS < next_ns)
@@ -303,7 +338,7 @@ int run_collect(struct options *options)
 	struct collector c;
 	struct loop l = {
 		.c = &c, .epoll_fd = -1, .sources_fd = -1, .timer_fd = -1,
-		.tokens = TOKENS_MAX, .armed_ns = UINT64_MAX,
+		.tokens = TOKENS_MAX, .armed_ns = UINT64_MAX, .watchdog_ns = UINT64_MAX,
 	};
 	int err = -1;
 
@@ -312,23 +347,29 @@ int run_collect(struct options *options)
 		log_error("signals: %s", strerror(-l.signal_fd));
 		return 1;
 	}
+	notify_open(&l.notify);
 	raise_priority(options->priority_boost);
 	log_hold();
 	if (collector_open(&c, options) == 0) {
 		log_release(true);
 		l.now_ns = l.token_ns = l.exec_second_ns = monotonic_ns();
 		l.ledger_ns = l.now_ns + options->ledger_interval_s * SECOND_NS;
+		if (l.notify.watchdog_ns)
+			l.watchdog_ns = l.now_ns;
 		err = loop_open(&l);
 		if (!err) {
 			say_hello(options);
+			say_status(&l, notify_ready);
 			err = loop_run(&l);
 		}
 		if (err)
 			log_error("a source is lost: %s", strerror(-err));
+		notify_stopping(&l.notify);
 		collector_stop(&c);
 	}
 	log_release(false);
 	collector_close(&c);
 	loop_close(&l);
+	notify_close(&l.notify);
 	return err ? 1 : 0;
 }

@@ -32,6 +32,18 @@ struct file {
 	gid_t group;		/* (gid_t)-1: unchanged */
 };
 
+/* Exact, whatever the umask; the group first: chown clears bits. */
+static bool set_rights(int fd, gid_t group, mode_t mode)
+{
+	struct stat st;
+
+	if (fstat(fd, &st) < 0)
+		return false;
+	if (group != (gid_t)-1 && group != st.st_gid && fchown(fd, (uid_t)-1, group) < 0)
+		return false;
+	return fchmod(fd, mode) == 0;
+}
+
 static int create(const struct sink *s, const struct file *f)
 {
 	int fd = openat(f->directory, f->name, O_RDWR | O_APPEND | O_CREAT | O_EXCL | O_NOFOLLOW |
@@ -39,9 +51,7 @@ static int create(const struct sink *s, const struct file *f)
 
 	if (fd < 0)
 		return -errno;
-	/* Exact, whatever the umask; the group first: chown clears bits. */
-	if ((f->group != (gid_t)-1 && fchown(fd, (uid_t)-1, f->group) < 0) ||
-	    fchmod(fd, s->output.mode) < 0)
+	if (!set_rights(fd, f->group, s->output.mode))
 		log_warning("%s: group or mode: %s", s->output.target, strerror(errno));
 	return fd;
 }

@@ -10,18 +10,16 @@
 #define COUNT 2
 
 static const struct {
-	const char *name, *path, *without;
+	const char *name, *without;
 } sysctls[COUNT] = {
-	{ "net.netfilter.nf_conntrack_acct", "/proc/sys/net/netfilter/nf_conntrack_acct",
-	  "ends have no bytes" },
-	{ "net.netfilter.nf_conntrack_timestamp", "/proc/sys/net/netfilter/nf_conntrack_timestamp",
-	  "ends that only conntrack saw have no time" },
+	{ "nf_conntrack_acct", "ends have no bytes" },
+	{ "nf_conntrack_timestamp", "ends that only conntrack saw have no time" },
 };
 
 /* '0', '1', or -errno. */
-static int get(const char *path)
+static int get(const struct sysctl *s, int i)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC), value;
+	int fd = openat(s->directory, sysctls[i].name, O_RDONLY | O_CLOEXEC), value;
 	char c;
 	ssize_t n;
 
@@ -33,9 +31,9 @@ static int get(const char *path)
 	return value;
 }
 
-static int set(const char *path, char value)
+static int set(const struct sysctl *s, int i, char value)
 {
-	int fd = open(path, O_WRONLY | O_CLOEXEC), err;
+	int fd = openat(s->directory, sysctls[i].name, O_WRONLY | O_CLOEXEC), err;
 
 	if (fd < 0)
 		return -errno;
@@ -48,21 +46,23 @@ void sysctl_init(struct sysctl *s, bool allowed)
 {
 	int err;
 
-	*s = (struct sysctl) { { false } };
+	*s = (struct sysctl) {
+		.directory = open(SYSCTL_DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC),
+	};
 	for (int i = 0; i < COUNT; i++) {
-		int value = get(sysctls[i].path);
+		int value = get(s, i);
 
 		if (value == '1')
 			continue;
-		err = value < 0 ? value : allowed ? set(sysctls[i].path, '1') : 0;
+		err = value < 0 ? value : allowed ? set(s, i, '1') : 0;
 		if (value == '0' && allowed && !err) {
 			s->changed[i] = true;
-			log_info("set %s = 1 until we stop", sysctls[i].name);
+			log_info("set net.netfilter.%s = 1 until we stop", sysctls[i].name);
 		} else if (err) {
-			log_warning("cannot set %s = 1 (%s): %s", sysctls[i].name, strerror(-err),
+			log_warning("cannot set net.netfilter.%s = 1 (%s): %s", sysctls[i].name, strerror(-err),
 				    sysctls[i].without);
 		} else {
-			log_warning("%s is 0 and --sysctl is no: %s", sysctls[i].name,
+			log_warning("net.netfilter.%s is 0 and --sysctl is no: %s", sysctls[i].name,
 				    sysctls[i].without);
 		}
 	}
@@ -73,11 +73,14 @@ void sysctl_fini(struct sysctl *s)
 	int err;
 
 	for (int i = 0; i < COUNT; i++) {
-		if (!s->changed[i] || get(sysctls[i].path) != '1')
+		if (!s->changed[i] || get(s, i) != '1')
 			continue;
-		err = set(sysctls[i].path, '0');
+		err = set(s, i, '0');
 		if (err)
-			log_warning("cannot put %s back to 0: %s", sysctls[i].name, strerror(-err));
+			log_warning("cannot put net.netfilter.%s back to 0: %s", sysctls[i].name, strerror(-err));
 		s->changed[i] = false;
 	}
+	if (s->directory >= 0)
+		close(s->directory);
+	s->directory = -1;
 }

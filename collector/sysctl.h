@@ -6,7 +6,10 @@
 
 /* conntrack's accounting and timestamps, without which an end has no bytes and no exact times.
  * Entries made before they are on never get them. */
+#define SYSCTL_DIRECTORY "/proc/sys/net/netfilter"
+
 struct sysctl {
+	int directory;		/* descriptor of it, with which they are put back; -1: not open */
 	bool changed[2];	/* by us, to be put back */
 };
 

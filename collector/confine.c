@@ -1,0 +1,216 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Confinement: two stages around the opening of everything.
+ *
+ * Whoever finds a fault in how we read a packet, a netlink message or a process's name gets this
+ * process. What it can do then is what is decided here, before the first of those is read.
+ *
+ *  1. Before anything is opened. A mount namespace in which all is read-only but the directories
+ *     that outputs write to: stops writing to /etc, to binaries, to kernel settings, even as uid 0.
+ *     Then the user is changed; capabilities stay, for now. Outputs are opened by that user, so
+ *     that what works at the start works again at each rotation.
+ *  2. After all is open. Capabilities are cut to those used while running: CAP_NET_ADMIN (rules,
+ *     conntrack's dumps and lookups), CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (executables and
+ *     descriptors of processes), CAP_PERFMON and CAP_IPC_LOCK (rings of CPUs that come online),
+ *     and, only as root with outputs in places that are not root's, CAP_DAC_OVERRIDE or CAP_CHOWN.
+ *     No program that could be started would have more (no_new_privs), none can be: system calls
+ *     are filtered, see syscalls.h.
+ *
+ * Limits. CAP_NET_ADMIN is the network's administrator: what holds it can change rules and routes.
+ * CAP_DAC_READ_SEARCH reads any file; nothing below takes that back, because which processes' files
+ * are to be read is not known beforehand. CAP_SYS_PTRACE is for looking: the filter kills
+ * ptrace(2) and process_vm_writev(2), and /proc/PID/mem is as read-only as the rest. Without
+ * CAP_SYS_ADMIN at the start (a service, a container) there is no mount namespace of ours; the
+ * service file asks systemd for one. New outputs in other directories need a restart.
+ *
+ * Landlock is of no use here: a process in a Landlock domain may not look at processes outside of
+ * it, whatever capabilities it has (measured on 6.18: readlink(2) of /proc/PID/exe and
+ * /proc/PID/fd/N gives EACCES), and looking at processes is what we are for.
+ */
+#include "confine.h"
+
+#include "capability.h"
+#include "log.h"
+#include "mounts.h"
+#include "syscalls.h"
+#include "sysctl.h"
+
+#include <errno.h>
+#include <grp.h>
+#include <libgen.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define DIRECTORIES_MAX (OPTIONS_OUTPUTS_MAX + 1)
+
+/* For opening everything: what is kept, what old kernels want for the trace and a detached tracefs,
+ * and what it takes to give the rest up. */
+#define OPENING (CAPABILITY(CAP_NET_ADMIN) | CAPABILITY(CAP_SYS_PTRACE) | \
+		 CAPABILITY(CAP_DAC_READ_SEARCH) | CAPABILITY(CAP_PERFMON) | \
+		 CAPABILITY(CAP_IPC_LOCK) | CAPABILITY(CAP_SYS_ADMIN) | CAPABILITY(CAP_SETPCAP))
+
+#define RUNNING (CAPABILITY(CAP_NET_ADMIN) | CAPABILITY(CAP_SYS_PTRACE) | \
+		 CAPABILITY(CAP_DAC_READ_SEARCH))
+#define TRACING (CAPABILITY(CAP_PERFMON) | CAPABILITY(CAP_IPC_LOCK))
+
+static const struct {
+	uint64_t any;
+	const char *name, *loss;
+} losses[] = {
+	{ CAPABILITY(CAP_PERFMON) | CAPABILITY(CAP_SYS_ADMIN), "CAP_PERFMON",
+	  "no trace: processes that end at once are not named" },
+	{ CAPABILITY(CAP_SYS_PTRACE), "CAP_SYS_PTRACE",
+	  "executables and sockets of other users' processes are not seen" },
+	{ CAPABILITY(CAP_DAC_READ_SEARCH), "CAP_DAC_READ_SEARCH",
+	  "the descriptors of other users' processes cannot be listed" },
+};
+
+const char *confine_loss(unsigned int index, const char **name, uint64_t *any)
+{
+	if (index >= sizeof(losses) / sizeof(losses[0]))
+		return NULL;
+	*name = losses[index].name;
+	*any = losses[index].any;
+	return losses[index].loss;
+}
+
+static int become(const char *name)
+{
+	const struct passwd *user;
+	int err;
+
+	errno = 0;
+	user = getpwnam(name);
+	if (!user) {
+		log_error("--user %s: %s", name, errno ? strerror(errno) : "there is no such user");
+		return -1;
+	}
+	if (user->pw_uid == getuid() && user->pw_uid == geteuid())
+		return 0;
+	prctl(PR_SET_KEEPCAPS, 1, 0, 0, 0);
+	if (initgroups(name, user->pw_gid) || setresgid(user->pw_gid, user->pw_gid, user->pw_gid) ||
+	    setresuid(user->pw_uid, user->pw_uid, user->pw_uid)) {
+		log_error("--user %s: %s", name, strerror(errno));
+		return -1;
+	}
+	prctl(PR_SET_KEEPCAPS, 0, 0, 0, 0);
+	err = capability_raise();
+	if (!err)
+		err = capability_limit(OPENING);
+	if (err)
+		log_error("--user %s: capabilities: %s", name, strerror(-err));
+	return err ? -1 : 0;
+}
+
+/* Root without capabilities is a user like others where it owns nothing. */
+static uint64_t file_needs(const struct output *output, const char *directory)
+{
+	struct stat at = { 0 }, file = { 0 };
+	uint64_t needs = output->group ? CAPABILITY(CAP_CHOWN) : 0;
+
+	if (stat(directory, &at) == 0 && at.st_uid != 0)
+		needs |= CAPABILITY(CAP_DAC_OVERRIDE);
+	if (lstat(output->path, &file) == 0 && file.st_uid != 0)
+		needs |= CAPABILITY(CAP_DAC_OVERRIDE);
+	return needs;
+}
+
+static void close_mounts(struct confine *c, char *const *directories, unsigned int count)
+{
+	int err = mounts_close((const char *const *)directories, count);
+
+	c->read_only = !err;
+	if (err && err != -EPERM)
+		log_warning("files stay writable (own mount namespace: %s)", strerror(-err));
+}
+
+int confine_enter(struct confine *c, const struct options *options)
+{
+	char *directories[DIRECTORIES_MAX], *paths[DIRECTORIES_MAX];
+	unsigned int count = 0;
+	int err = 0;
+
+	*c = (struct confine) { 0 };
+	for (unsigned int i = 0; i < options->output_count && !err; i++) {
+		if (options->outputs[i].kind != OUTPUT_FILE)
+			continue;
+		paths[count] = strdup(options->outputs[i].path);
+		if (!paths[count]) {
+			err = -ENOMEM;
+			break;
+		}
+		directories[count] = dirname(paths[count]);
+		if (geteuid() == 0 && !options->user)
+			c->keep |= file_needs(&options->outputs[i], directories[count]);
+		count++;
+	}
+	directories[count] = (char *)SYSCTL_DIRECTORY;
+	if (!err)
+		close_mounts(c, directories, count + 1);
+	else
+		log_error("giving up rights: %s", strerror(-err));
+	while (count)
+		free(paths[--count]);
+	if (!err && options->user)
+		err = become(options->user);
+	return err ? -1 : 0;
+}
+
+static void say_losses(uint64_t effective)
+{
+	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
+		if (!(effective & losses[i].any))
+			log_warning("no %s: %s", losses[i].name, losses[i].loss);
+	}
+}
+
+static void say_what_is_left(const struct confine *c, uint64_t effective, int filtered)
+{
+	char names[256];
+
+	capability_names(effective, names, sizeof(names));
+	log_info("confined: uid %u, %s; no new privileges%s%s", (unsigned int)geteuid(), names,
+		 filtered == 0 ? "; system calls filtered" : "",
+		 c->read_only ? "; files read-only but for the outputs' directories" : "");
+}
+
+static int filter_calls(const struct options *options, bool traced)
+{
+	struct syscalls syscalls = { .trace = traced };
+
+	for (unsigned int i = 0; i < options->output_count; i++)
+		syscalls.internet |= options->outputs[i].kind == OUTPUT_TCP;
+	return syscalls_limit(&syscalls);
+}
+
+int confine_finish(const struct confine *c, const struct options *options, bool traced)
+{
+	uint64_t effective = 0;
+	int err = capability_get(&effective);
+
+	if (!err) {
+		say_losses(effective);
+		err = capability_limit(RUNNING | (traced ? TRACING : 0) | c->keep);
+	}
+	/* Refused by a service manager's filter, which has left us few: named below. */
+	if (!err || err == -EPERM)
+		err = capability_get(&effective);
+	if (err) {
+		log_error("giving up capabilities: %s", strerror(-err));
+		return -1;
+	}
+	err = filter_calls(options, traced);
+	if (err && err != -EINVAL && err != -ENOSYS && err != -EOPNOTSUPP) {
+		log_error("filtering system calls: %s", strerror(-err));
+		return -1;
+	}
+	if (err)
+		log_warning("system calls are not filtered: %s", strerror(-err));
+	say_what_is_left(c, effective, err);
+	return 0;
+}

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "notify.h"
+
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* "/path" or "@abstract"; other transports are for virtual machines' managers. 0 or -EINVAL. */
+static int parse_address(struct notify *n, const char *name)
+{
+	size_t len = strlen(name);
+
+	if (len < 2 || len >= sizeof(n->address.sun_path) || !strchr("/@", name[0]))
+		return -EINVAL;
+	n->address.sun_family = AF_UNIX;
+	memcpy(n->address.sun_path, name, len + 1);
+	n->address_len = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len + 1);
+	if (name[0] == '@') {
+		n->address.sun_path[0] = '\0';
+		n->address_len--;
+	}
+	return 0;
+}
+
+/* The watchdog may be meant for another process: WATCHDOG_PID says for which. */
+static uint64_t watchdog_ns(void)
+{
+	const char *time = getenv("WATCHDOG_USEC"), *pid = getenv("WATCHDOG_PID");
+	uint64_t us;
+	char *end;
+
+	if (!time || (pid && strtoull(pid, NULL, 10) != (unsigned long long)getpid()))
+		return 0;
+	errno = 0;
+	us = strtoull(time, &end, 10);
+	return errno || *end || us > UINT64_MAX / 1000 ? 0 : us * 1000 / 2;
+}
+
+void notify_open(struct notify *n)
+{
+	const char *name = getenv("NOTIFY_SOCKET");
+
+	*n = (struct notify) { .fd = -1 };
+	if (name && parse_address(n, name) == 0)
+		n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (n->fd >= 0)
+		n->watchdog_ns = watchdog_ns();
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	unsetenv("WATCHDOG_PID");
+}
+
+void notify_close(struct notify *n)
+{
+	if (n->fd >= 0)
+		close(n->fd);
+	n->fd = -1;
+}
+
+/* Each time with the address, so that a manager that made its socket anew is reached. */
+static void tell(const struct notify *n, const char *text)
+{
+	if (n->fd >= 0)
+		sendto(n->fd, text, strlen(text), MSG_NOSIGNAL,
+		       (const struct sockaddr *)&n->address, n->address_len);
+}
+
+void notify_ready(const struct notify *n, const char *status)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "READY=1\nSTATUS=%s", status);
+	tell(n, text);
+}
+
+void notify_status(const struct notify *n, const char *status)
+{
+	char text[512];
+
+	snprintf(text, sizeof(text), "STATUS=%s", status);
+	tell(n, text);
+}
+
+void notify_watchdog(const struct notify *n)
+{
+	tell(n, "WATCHDOG=1");
+}
+
+void notify_reloading(const struct notify *n, uint64_t now_monotonic_ns)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
+		 now_monotonic_ns / 1000);
+	tell(n, text);
+}
+
+void notify_stopping(const struct notify *n)
+{
+	tell(n, "STOPPING=1\nSTATUS=Writing what is left");
+}
