@@ -164,7 +164,8 @@ int confine_enter(struct confine *c, const struct options *options)
 static void say_losses(uint64_t effective)
 {
 	for (size_t i = 0; i < sizeof(losses) / sizeof(losses[0]); i++) {
-		if (!(effective & losses[i].any))
+		/* Of the trace it has been said when it was opened. */
+		if (!(effective & losses[i].any) && !(losses[i].any & TRACING))
 			log_warning("no %s: %s", losses[i].name, losses[i].loss);
 	}
 }
