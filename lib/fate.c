@@ -32,12 +32,17 @@ static bool was_blocked(const struct flow *f, const struct fate_signs *signs)
 	       !(f->seen & excuses);
 }
 
-/* RST in answer to the SYN: conntrack saw a reply, is in CLOSE, and the original direction sent
- * nothing but SYNs. */
+/* conntrack goes from SYN_SENT to CLOSE by RST only, and then deletes the entry without setting
+ * IPS_SEEN_REPLY (nf_conntrack_tcp_packet). */
+static bool was_reset(const struct flow *f)
+{
+	return f->seen & FLOW_TCP_STATE && f->tcp_state == TCP_CONNTRACK_CLOSE;
+}
+
+/* RST in answer to the SYN: a reply was counted, and the original direction sent nothing but SYNs. */
 static bool was_refused(const struct flow *f)
 {
-	return f->seen & FLOW_DESTROY && f->seen & FLOW_COUNTERS && f->seen & FLOW_TCP_STATE &&
-	       f->tcp_state == TCP_CONNTRACK_CLOSE && f->ct_status & IPS_SEEN_REPLY &&
+	return f->seen & FLOW_DESTROY && f->seen & FLOW_COUNTERS && was_reset(f) &&
 	       f->packets[0] == 1u + f->syn_retransmits && f->packets[1] >= 1;
 }
 
@@ -62,7 +67,7 @@ static enum flow_reason failure(const struct flow *f, const struct fate_signs *s
 	    !(f->seen & FLOW_ERROR))
 		return REASON_ABORTED;
 	if (f->seen & FLOW_DESTROY && !(f->seen & (FLOW_CLOSED | FLOW_REMOVED)) &&
-	    !(f->ct_status & IPS_SEEN_REPLY))
+	    !(f->ct_status & IPS_SEEN_REPLY) && !was_reset(f))
 		return REASON_TIMED_OUT;
 	return REASON_NONE;
 }
