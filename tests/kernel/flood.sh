@@ -26,7 +26,7 @@ flood()
 {
 	here "$load" busy --to $peer4:80 --to $peer4:81 --to $peer4:82 --to "[$peer6]:80" \
 		--to "[$peer6]:81" --to "[$peer6]:82" --workers 4 --rate $rate \
-		--count $((rate * seconds)) --seconds $((seconds * 2)) --truth "$1" 2>"$work/load" ||
+		--count $((rate * seconds)) --seconds $((seconds * 4)) --truth "$1" 2>"$work/load" ||
 		not_ok "the load itself: $(<"$work/load")"
 }
 
@@ -76,9 +76,11 @@ with_loss()
 	kill -CONT "$collector"
 	wait $maker
 	wait_for 5 false
-	here "$load" short --to $peer4:80 --to "[$peer6]:80" --count 200 --rate 100 \
+	here "$load" short --to $peer4:90 --to "[$peer6]:90" --count 200 --rate 100 \
 		--truth "$work/after.tsv" || not_ok "the load afterwards"
+	tail -n +2 "$work/after.tsv" >>"$work/truth.tsv"
 	wait_for 10 all_recorded
+	wait_ended 20 "$(grep -c '"action":"connection_attempted"' "$records")"
 	collector_stop || return
 	echo "# lost: sequence gap $(ledger sequence_gap), tail $(ledger lost_tail)," \
 		"trace $(ledger trace_lost), conntrack $(ledger conntrack_lost)"
@@ -118,11 +120,15 @@ never_blocked()
 	owned "untracked connections" "$work/untracked.tsv"
 	equal "untracked connections are never blocked" "$(count_records '.destination.port == 81
 		and .event.reason == "blocked"')" 0
+	equal "with NAT ports used up, none that got through is blocked" "$(comm -12 \
+		<(awk -F '\t' '$4 == 0 && NR > 1 { print $6 }' "$work/ports.tsv" | sort -u) \
+		<(select_records '.destination.port == 82 and .event.reason == "blocked"' |
+			jq -r .source.port | sort -u))" ""
 	here nft delete table inet odd
 }
 
 netns_pair
-serve 80 81 82
+serve 80 81 82 90
 forget_at_once
 without_loss --trace on -- --at-least right%=100
 ((sanitized)) || with_loss
