@@ -120,6 +120,8 @@ int guard_open(struct collector *c)
 	if (!err && g->ruleset) {
 		g->fd = ruleset_watch(g->ruleset);
 		err = g->fd < 0 ? g->fd : 0;
+		/* They may have gone before the watch began. */
+		g->retry_ns = c->join.now_ns;
 	}
 	if (err)
 		log_error("watching the nftables ruleset: %s", strerror(-err));

@@ -28,9 +28,14 @@ adds_up()
 	equal "$1: the ledger adds up" "$(ledger_gaps)" "0 0"
 }
 
+listed()
+{
+	[[ $(here nft list table inet nfwho) == *"$1"* ]]
+}
+
 rules_stand()
 {
-	here nft list table inet nfwho | grep -q 'group 617'
+	listed 'group 617'
 }
 
 # taken_away TITLE COMMAND…
@@ -58,12 +63,24 @@ all_recorded()
 }
 
 
+# watching OPTIONS…: a collector that has begun to watch a table that may have stood before.
+watching()
+{
+	collector_start "$@" && wait_for 5 watched
+}
+
+# NFNLGRP_NFTABLES is the seventh group.
+watched()
+{
+	here grep -q ' 00000040 ' /proc/self/net/netlink
+}
+
 # Rules that the administrator keeps in a file.
 static()
 {
 	local handle gaps
 
-	collector_start --ruleset static || finish
+	watching --ruleset static || finish
 	taken_away "nft delete table" nft delete table inet nfwho
 	taken_away "nft flush ruleset" nft flush ruleset
 	taken_away "nft flush chain" nft flush chain inet nfwho output
@@ -112,12 +129,10 @@ no_table()
 auto()
 {
 	here nft -f "$work/nfwho.nft"
-	collector_start --ruleset auto || return
+	watching --ruleset auto || return
 	here nft insert rule inet nfwho output ip daddr 203.0.113.77 return
 	wait_for 5 gap_told 1
-	check "auto: an altered table that logs is left alone" \
-		bash -c "$(printf 'nsenter --net=/run/netns/%q nft list table inet nfwho' "$HERE") |
-			grep -q 203.0.113.77"
+	check "auto: an altered table that logs is left alone" listed 203.0.113.77
 	here nft -f "$work/nfwho.nft"
 	wait_for 5 gap_told 2
 	here nft delete table inet nfwho
@@ -161,7 +176,7 @@ busy()
 	local before after
 
 	here nft -f "$work/nfwho.nft"
-	collector_start --ruleset static || return
+	watching --ruleset static || return
 	before=$(sleeps)
 	for _ in {1..500}; do
 		echo 'add table inet other; delete table inet other'
@@ -191,7 +206,7 @@ others()
 		}
 	}
 	NFT
-	collector_start --ruleset none || return
+	watching --ruleset none || return
 	here nft add table inet other
 	here nft flush chain ip logger output
 	wait_for 5 gap_told 1
@@ -200,6 +215,22 @@ others()
 	collector_stop
 	equal "none: what was told" "$(told)" "no rule logs to the group, nft, missing, false
 no rule logs to the group, nft, over, false"
+	here nft flush ruleset
+}
+
+# With no more rights than are kept.
+confined()
+{
+	here nft -f "$work/nfwho.nft"
+	watching --ruleset static --user nobody --ledger-interval 1 || return
+	here nft delete table inet nfwho
+	wait_for 5 gap_told 1
+	"$here_dir/borrow.py" "$collector" 00000000 unbind 617 || not_ok "borrowing the socket"
+	wait_for 5 gap_told 2
+	check "as an ordinary user: rules and group are back" collector_ready 617 nfwho
+	collector_stop
+	equal "as an ordinary user: told" "$(told)" "table removed, nft, over, true
+group unbound, -, over, true"
 	here nft flush ruleset
 }
 
@@ -229,4 +260,5 @@ refuses
 busy
 others
 unbound
+confined
 finish
