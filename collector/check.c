@@ -8,6 +8,7 @@ int check(struct options *options)
 	struct checklist c = { 0 };
 
 	check_rights(&c);
+	check_confinement(&c, options);
 	check_ruleset(&c, options);
 	check_saved_rulesets(&c, options);
 	check_group(&c, options);

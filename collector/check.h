@@ -11,6 +11,7 @@ int check(struct options *options);
 
 /* Its parts. Each only looks; what it opens is closed again. */
 void check_rights(struct checklist *c);
+void check_confinement(struct checklist *c, const struct options *options);
 void check_clock(struct checklist *c);
 void check_saved_rulesets(struct checklist *c, const struct options *options);
 void check_ruleset(struct checklist *c, const struct options *options);

@@ -3,69 +3,9 @@
 
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
-#include <linux/capability.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/timex.h>
-#include <unistd.h>
-
-#ifndef CAP_PERFMON
-#define CAP_PERFMON 38
-#endif
-
-static bool effective_capabilities(uint64_t *capabilities)
-{
-	FILE *file = fopen("/proc/self/status", "re");
-	unsigned long long bits;
-	char line[256];
-	bool found = false;
-
-	while (file && !found && fgets(line, sizeof(line), file))
-		found = sscanf(line, "CapEff: %llx", &bits) == 1;
-	if (file)
-		fclose(file);
-	if (found)
-		*capabilities = bits;
-	return found;
-}
-
-void check_rights(struct checklist *c)
-{
-	static const struct {
-		uint64_t any;
-		const char *name, *loss;
-	} wanted[] = {
-		{ 1ULL << CAP_PERFMON | 1ULL << CAP_SYS_ADMIN, "CAP_PERFMON",
-		  "no trace: processes that end at once are not named" },
-		{ 1ULL << CAP_SYS_PTRACE, "CAP_SYS_PTRACE",
-		  "executables and sockets of other users' processes are not seen" },
-		{ 1ULL << CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH",
-		  "the descriptors of other users' processes cannot be listed" },
-	};
-	uint64_t have;
-	bool less = false;
-
-	if (!effective_capabilities(&have)) {
-		checklist_say(c, VERDICT_NOT, "privileges", "/proc/self/status cannot be read: "
-			      "mount /proc");
-		return;
-	}
-	if (!(have & 1ULL << CAP_NET_ADMIN)) {
-		checklist_say(c, VERDICT_NOT, "privileges", "no CAP_NET_ADMIN: run as root");
-		return;
-	}
-	for (size_t i = 0; i < sizeof(wanted) / sizeof(wanted[0]); i++) {
-		if (have & wanted[i].any)
-			continue;
-		checklist_say(c, VERDICT_LESS, "privileges", "no %s: %s", wanted[i].name,
-			      wanted[i].loss);
-		less = true;
-	}
-	if (!less)
-		checklist_say(c, VERDICT_WORKS, "privileges", "all that are needed");
-}
 
 void check_clock(struct checklist *c)
 {

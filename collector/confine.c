@@ -170,13 +170,13 @@ static void say_losses(uint64_t effective)
 	}
 }
 
-static void say_what_is_left(const struct confine *c, uint64_t effective, int filtered)
+static void say_what_is_left(const struct confine *c, uint64_t effective)
 {
 	char names[256];
 
 	capability_names(effective, names, sizeof(names));
 	log_info("confined: uid %u, %s; no new privileges%s%s", (unsigned int)geteuid(), names,
-		 filtered == 0 ? "; system calls filtered" : "",
+		 c->filtered ? "; system calls filtered" : "",
 		 c->read_only ? "; files read-only but for the outputs' directories" : "");
 }
 
@@ -189,7 +189,7 @@ static int filter_calls(const struct options *options, bool traced)
 	return syscalls_limit(&syscalls);
 }
 
-int confine_finish(const struct confine *c, const struct options *options, bool traced)
+int confine_finish(struct confine *c, const struct options *options, bool traced)
 {
 	uint64_t effective = 0;
 	int err = capability_get(&effective);
@@ -212,6 +212,7 @@ int confine_finish(const struct confine *c, const struct options *options, bool 
 	}
 	if (err)
 		log_warning("system calls are not filtered: %s", strerror(-err));
-	say_what_is_left(c, effective, err);
+	c->filtered = !err;
+	say_what_is_left(c, effective);
 	return 0;
 }

@@ -11,6 +11,7 @@
 struct confine {
 	uint64_t keep;		/* capabilities that outputs need, decided in the first stage */
 	bool read_only;		/* files are, but for the outputs' directories */
+	bool filtered;		/* system calls are */
 };
 
 /* The first stage: other people's files can no longer be written, and we are `--user`. After it
@@ -21,7 +22,7 @@ int confine_enter(struct confine *c, const struct options *options);
 /* The second stage, when everything is open: capabilities and system calls are cut to what is
  * needed from now on. Says in one line what is left, and in a line each what is lost where a
  * capability was missing from the beginning. 0, or -1 after one line on stderr. */
-int confine_finish(const struct confine *c, const struct options *options, bool traced);
+int confine_finish(struct confine *c, const struct options *options, bool traced);
 
 /* What is lost without a capability, for the one that is the index-th; NULL when there are no
  * more. `any`: having one of these will do. */
