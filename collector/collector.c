@@ -80,18 +80,40 @@ static int enter(struct collector *c)
 	return confine_enter(&c->confine, c->options);
 }
 
-static int open_outputs(struct collector *c)
+void collector_record_config(const struct collector *c, const struct options *options,
+			     struct record_config *config)
 {
-	struct record_config config = {
+	*config = (struct record_config) {
 		.host = &c->host,
 		.version = NFWHO_VERSION,
-		.command_line = c->options->command_line,
-		.labels = c->options->labels,
-		.label_count = c->options->label_count,
+		.command_line = options->command_line,
+		.labels = options->labels,
+		.label_count = options->label_count,
 	};
-	char error[256];
-	int err = record_new(&c->record, &config);
+}
 
+int collector_want_packets(struct collector *c, const struct options *options)
+{
+	bool wanted = false;
+	int err = 0;
+
+	for (unsigned int i = 0; i < options->output_count; i++)
+		wanted |= options->outputs[i].kind == OUTPUT_ULOGD;
+	if (wanted && !c->users)
+		err = passwd_new(&c->users, "/etc/passwd");
+	if (wanted && !err && !c->capture)
+		err = capture_new(&c->capture);
+	return err;
+}
+
+static int open_outputs(struct collector *c)
+{
+	struct record_config config;
+	char error[256];
+	int err;
+
+	collector_record_config(c, c->options, &config);
+	err = record_new(&c->record, &config);
 	if (err)
 		return fail("preparing records", err);
 	if (sinks_open(&c->sinks, c->options->outputs, c->options->output_count, error,
@@ -99,13 +121,9 @@ static int open_outputs(struct collector *c)
 		log_error("%s", error);
 		return -1;
 	}
-	if (sinks_formats(c->sinks) & 1u << FORMAT_PACKET) {
-		err = capture_new(&c->capture);
-		if (!err)
-			err = passwd_new(&c->users, "/etc/passwd");
-		if (err)
-			return fail("preparing packets", err);
-	}
+	err = collector_want_packets(c, c->options);
+	if (err)
+		return fail("preparing packets", err);
 	c->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	return 0;
 }
@@ -171,6 +189,7 @@ static int open_lookup(struct collector *c)
 		.proc_fd = c->proc_fd,
 	};
 	int err = owner_new(&c->owner, &config);
+
 	if (err)
 		return fail("looking up sockets", err);
 	err = route_open(&c->route);
@@ -313,16 +332,22 @@ static int open_ruleset(struct collector *c)
 	return 0;
 }
 
+void collector_limit_config(const struct options *options, struct limit_config *config)
+{
+	*config = (struct limit_config) {
+		.rate = options->rate,
+		.burst = options->burst,
+		.rate_total = options->rate_total,
+		.interval_ns = options->summary_interval_s * 1000000000ull,
+	};
+}
+
 static int open_limit(struct collector *c)
 {
-	struct limit_config config = {
-		.rate = c->options->rate,
-		.burst = c->options->burst,
-		.rate_total = c->options->rate_total,
-		.interval_ns = c->options->summary_interval_s * 1000000000ull,
-	};
+	struct limit_config config;
 	int err;
 
+	collector_limit_config(c->options, &config);
 	collector_read_clocks(c);
 	err = limit_new(&c->limit, &config, c->join.now_ns);
 	return err ? fail("preparing the rate limit", err) : 0;

@@ -58,6 +58,14 @@ struct collector {
 int collector_open(struct collector *c, const struct options *options);
 void collector_close(struct collector *c);
 
+/* What these options ask of the parts that can change while running. Borrow from *options. */
+void collector_record_config(const struct collector *c, const struct options *options,
+			     struct record_config *config);
+void collector_limit_config(const struct options *options, struct limit_config *config);
+
+/* Keeps packets from now on, if an output wants them. 0 or -errno. */
+int collector_want_packets(struct collector *c, const struct options *options);
+
 /* The batch's clocks. */
 void collector_read_clocks(struct collector *c);
 

@@ -240,6 +240,8 @@ int options_read(struct options *options, int argc, char **argv, char *error, si
 	ret = options_init(options);
 	if (ret < 0)
 		return ret;
+	options->argc = argc;
+	options->argv = argv;
 	ret = read_arguments(NULL, argc, argv, &config, error, error_size);
 	if (ret != OPTION_RUN)
 		return ret;
@@ -291,6 +293,7 @@ bool option_info(unsigned int index, struct option_info *info)
 	if (index >= setting_count)
 		return false;
 	*info = (struct option_info){ settings[index].name, settings[index].argument,
-				      settings[index].preset, settings[index].set };
+				      settings[index].preset, settings[index].set,
+				      settings[index].fixed };
 	return true;
 }

@@ -22,6 +22,8 @@ enum ruleset_mode { RULESET_MODE_AUTO, RULESET_MODE_OWNED, RULESET_MODE_STATIC, 
 #define OPTIONS_LABELS_MAX 32
 
 struct options {
+	int argc;		/* of the command line, to read it all again */
+	char **argv;
 	struct output outputs[OPTIONS_OUTPUTS_MAX];
 	unsigned int output_count;
 	uint16_t group;
@@ -72,6 +74,7 @@ void options_help(void);
 struct option_info {
 	const char *name, *argument, *preset;	/* preset NULL: none */
 	bool in_file;				/* may stand in a configuration file */
+	bool fixed;				/* cannot change while running */
 };
 
 /* The index-th; false when there are no more. */

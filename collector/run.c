@@ -17,6 +17,7 @@
 #include "emit.h"
 #include "log.h"
 #include "notify.h"
+#include "reload.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -40,6 +41,7 @@ enum tag { TAG_SIGNAL, TAG_TIMER, TAG_TRACE, TAG_SOURCES, TAG_RULES, TAG_SINKS }
 
 struct loop {
 	struct collector *c;
+	struct options *options;
 	struct notify notify;
 	int epoll_fd, sources_fd, signal_fd, timer_fd;
 	uint64_t now_ns, ledger_ns, armed_ns;
@@ -161,10 +163,15 @@ static void say_status(struct loop *l, void (*say)(const struct notify *n, const
 	say(&l->notify, status);
 }
 
-static void reload(struct loop *l)
+static void take_hangup(struct loop *l)
 {
+	uint64_t interval_ns;
+
 	notify_reloading(&l->notify, monotonic_ns());
-	sinks_reopen(l->c->sinks);
+	reload(l->c, l->options);
+	interval_ns = l->options->ledger_interval_s * SECOND_NS;
+	if (l->now_ns + interval_ns < l->ledger_ns)
+		l->ledger_ns = l->now_ns + interval_ns;
 	say_status(l, notify_ready);
 }
 
@@ -174,7 +181,7 @@ static void take_signals(struct loop *l)
 
 	while (read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
 		if (info.ssi_signo == SIGHUP)
-			reload(l);
+			take_hangup(l);
 		else
 			l->stop = true;
 	}
@@ -337,7 +344,7 @@ int run_collect(struct options *options)
 {
 	struct collector c;
 	struct loop l = {
-		.c = &c, .epoll_fd = -1, .sources_fd = -1, .timer_fd = -1,
+		.c = &c, .options = options, .epoll_fd = -1, .sources_fd = -1, .timer_fd = -1,
 		.tokens = TOKENS_MAX, .armed_ns = UINT64_MAX, .watchdog_ns = UINT64_MAX,
 	};
 	int err = -1;

@@ -65,20 +65,20 @@ const struct setting settings[] = {
 	  "where records go, repeatable: stdout, file:PATH, unix:PATH, stream:PATH, tcp:HOST:PORT, "
 	  "syslog, ulogd:PATH; keys: format=ecs|ulogd|text, queue=32M, and for files size=100M, "
 	  "keep=10, mode=0640, group=NAME", set_output, .repeats = true },
-	{ "group", "N", "617", "NFLOG group", set_u16, AT(group), 0, UINT16_MAX },
+	{ "group", "N", "617", "NFLOG group", set_u16, AT(group), 0, UINT16_MAX, .fixed = true },
 	{ "ruleset", "auto|owned|static|none", "auto",
 	  "whose rules log: our own while we run, the static ones, or somebody else's",
-	  set_choice, AT(ruleset), .words = ruleset_modes },
+	  set_choice, AT(ruleset), .words = ruleset_modes, .fixed = true },
 	{ "hooks", "HOOK,...", "output",
 	  "hooks of our rules: output, forward, prerouting, input, postrouting",
-	  set_bits, AT(hooks), .words = hooks },
+	  set_bits, AT(hooks), .words = hooks, .fixed = true },
 	{ "protocols", "PROTOCOL,...", "tcp", "protocols of our rules: tcp, udp, sctp, icmp",
-	  set_bits, AT(protocols), .words = protocols },
+	  set_bits, AT(protocols), .words = protocols, .fixed = true },
 	{ "loopback", "yes|no", "no", "log connections of this host to itself too",
-	  set_flag, AT(loopback), .words = yes_no },
+	  set_flag, AT(loopback), .words = yes_no, .fixed = true },
 	{ "rule-limit", "N", "0",
 	  "packets per second that each rule logs; what is over is only counted; 0: no limit",
-	  set_u32, AT(rule_limit), 0, 10000000 },
+	  set_u32, AT(rule_limit), 0, 10000000, .fixed = true },
 	{ "events", "start,end", "start,end", "which records of a connection are written",
 	  set_events, .words = events },
 	{ "rate", "N", "100", "connections per second and owner; 0: no limit",
@@ -93,19 +93,19 @@ const struct setting settings[] = {
 	  set_u32, AT(ledger_interval_s), 1, 86400 },
 	{ "trace", "auto|on|off", "auto",
 	  "read the kernel's socket trace; on: do not start without it",
-	  set_choice, AT(trace), .words = choices },
+	  set_choice, AT(trace), .words = choices, .fixed = true },
 	{ "trace-buffer", "SIZE", "2M", "trace memory for each CPU",
-	  set_bytes, AT(trace_buffer_bytes), 8 << 10, 1 << 30 },
+	  set_bytes, AT(trace_buffer_bytes), 8 << 10, 1 << 30, .fixed = true },
 	{ "lookup", "auto|diag|proc", "auto", "how sockets are looked up: sock_diag or /proc/net",
-	  set_choice, AT(lookup), .words = lookups },
+	  set_choice, AT(lookup), .words = lookups, .fixed = true },
 	{ "conntrack", "yes|no", "yes", "use conntrack: NAT, bytes and what became of a connection",
-	  set_flag, AT(conntrack), .words = yes_no },
+	  set_flag, AT(conntrack), .words = yes_no, .fixed = true },
 	{ "sysctl", "yes|no", "yes", "switch conntrack accounting and timestamps on while running",
-	  set_flag, AT(sysctl), .words = yes_no },
+	  set_flag, AT(sysctl), .words = yes_no, .fixed = true },
 	{ "flows", "N", "131072", "connections followed at once",
-	  set_u32, AT(max_flows), 1024, 1 << 24 },
+	  set_u32, AT(max_flows), 1024, 1 << 24, .fixed = true },
 	{ "processes", "N", "16384", "processes remembered, living and dead",
-	  set_u32, AT(max_processes), 256, 1 << 22 },
+	  set_u32, AT(max_processes), 256, 1 << 22, .fixed = true },
 	{ "command-line", "redact|full|program|none", "redact",
 	  "what is written of a command line; redact: all but values that look secret",
 	  set_choice, AT(command_line), .words = command_lines },
@@ -113,8 +113,9 @@ const struct setting settings[] = {
 	  .repeats = true },
 	{ "priority-boost", "N", "10",
 	  "how far we put ourselves before others when the CPU is scarce (nice -N); 0: not at all",
-	  set_u32, AT(priority_boost), 0, 20 },
-	{ "user", "NAME", NULL, "become this user once everything is open", set_user },
+	  set_u32, AT(priority_boost), 0, 20, .fixed = true },
+	{ "user", "NAME", NULL, "become this user before outputs are opened", set_user,
+	  .fixed = true },
 	{ "final", "yes|no", "no", "at exit write the connections that are still open",
 	  set_flag, AT(final), .words = yes_no },
 	{ "log-level", "error|warning|info|debug", "info", "diagnostics on stderr",
@@ -293,6 +294,41 @@ static int set_user(const struct setting *setting, struct options *options, cons
 	free(options->user);
 	options->user = name;
 	return 0;
+}
+
+/* What it takes in struct options; 0: more than plain bytes. */
+static size_t size_of(const struct setting *setting)
+{
+	if (setting->set == set_flag)
+		return sizeof(bool);
+	if (setting->set == set_u16)
+		return sizeof(uint16_t);
+	return setting->set == set_choice || setting->set == set_bits ||
+	       setting->set == set_u32 || setting->set == set_bytes ? sizeof(uint32_t) : 0;
+}
+
+static bool keep_user(struct options *options, const struct options *before)
+{
+	if (options->user == before->user ||
+	    (options->user && before->user && strcmp(options->user, before->user) == 0))
+		return false;
+	free(options->user);
+	options->user = before->user ? strdup(before->user) : NULL;
+	return true;
+}
+
+bool setting_keep(const struct setting *setting, struct options *options,
+		  const struct options *before)
+{
+	const void *from = (const char *)before + setting->at;
+	size_t size = size_of(setting);
+
+	if (setting->set == set_user)
+		return keep_user(options, before);
+	if (memcmp(place(setting, options), from, size) == 0)
+		return false;
+	memcpy(place(setting, options), from, size);
+	return true;
 }
 
 const struct setting *setting_find(const char *name)

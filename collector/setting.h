@@ -24,6 +24,7 @@ struct setting {
 	uint64_t min, max;
 	const struct value_word *words;
 	bool repeats;		/* adds to what was set before */
+	bool fixed;		/* cannot change while running */
 };
 
 extern const struct setting settings[];
@@ -31,6 +32,10 @@ extern const unsigned int setting_count;
 
 /* NULL if there is none of this name. */
 const struct setting *setting_find(const char *name);
+
+/* Of one that is fixed: puts back what `before` has. True if that was something else. */
+bool setting_keep(const struct setting *setting, struct options *options,
+		  const struct options *before);
 
 /* " (did you mean ...?)", or "" if no name is near. */
 void setting_suggest(const char *name, char *text, size_t size);

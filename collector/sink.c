@@ -15,13 +15,6 @@
 #include <time.h>
 #include <unistd.h>
 
-struct sinks {
-	unsigned int count;
-	int epoll_fd, timer_fd;
-	uint64_t timer_ns;	/* when the timer is set to; 0: not set */
-	struct sink sinks[];
-};
-
 static const struct sink_kind *const kinds[] = {
 	[OUTPUT_STDOUT] = &sink_stdout,
 	[OUTPUT_FILE] = &sink_file,
@@ -193,9 +186,9 @@ static void set_timer(struct sinks *s)
 	uint64_t next = 0;
 
 	for (unsigned int i = 0; i < s->count; i++) {
-		if (s->sinks[i].queued && s->sinks[i].retry_ns &&
-		    (!next || s->sinks[i].retry_ns < next))
-			next = s->sinks[i].retry_ns;
+		if (s->sinks[i]->queued && s->sinks[i]->retry_ns &&
+		    (!next || s->sinks[i]->retry_ns < next))
+			next = s->sinks[i]->retry_ns;
 	}
 	if (next == s->timer_ns)
 		return;
@@ -211,7 +204,7 @@ int sinks_flush(struct sinks *s)
 
 	collect_events(s);
 	for (unsigned int i = 0; i < s->count; i++) {
-		if (flush_one(&s->sinks[i]) == -EPIPE)
+		if (flush_one(s->sinks[i]) == -EPIPE)
 			ret = -EPIPE;
 	}
 	set_timer(s);
@@ -236,7 +229,7 @@ static void queue_line(struct sink *s, const char *line, size_t len)
 void sinks_write(struct sinks *s, enum output_format format, const char *line, size_t len)
 {
 	for (unsigned int i = 0; i < s->count; i++) {
-		struct sink *sink = &s->sinks[i];
+		struct sink *sink = s->sinks[i];
 
 		if (sink->output.format == format)
 			queue_line(sink, line, len);
@@ -246,28 +239,53 @@ void sinks_write(struct sinks *s, enum output_format format, const char *line, s
 void sinks_lose(struct sinks *s, enum output_format format)
 {
 	for (unsigned int i = 0; i < s->count; i++)
-		s->sinks[i].dropped += s->sinks[i].output.format == format;
+		s->sinks[i]->dropped += s->sinks[i]->output.format == format;
 }
 
-static int open_one(struct sink *s, const struct output *output, int epoll_fd, char *error,
-		    size_t error_size)
+enum output_format sink_format(const struct output *output)
 {
-	int ret;
+	if (output->format != FORMAT_DEFAULT)
+		return output->format;
+	return output->kind == OUTPUT_STDOUT && isatty(STDOUT_FILENO) ? FORMAT_TEXT : FORMAT_ECS;
+}
 
-	s->fd = -1;
-	s->epoll_fd = epoll_fd;
-	s->kind = kinds[output->kind];
-	ret = output_copy(&s->output, output);
+int sink_open(struct sink **out, const struct output *output, int epoll_fd, char *error,
+	      size_t error_size)
+{
+	struct sink *s = calloc(1, sizeof(*s));
+	int ret = s ? output_copy(&s->output, output) : -ENOMEM;
+
 	if (ret == 0)
 		ret = queue_init(&s->queue, output->queue_bytes);
 	if (ret < 0) {
 		snprintf(error, error_size, "%s: out of memory", output->target);
+		sink_close(s);
 		return ret;
 	}
-	if (s->output.format == FORMAT_DEFAULT)
-		s->output.format = output->kind == OUTPUT_STDOUT && isatty(STDOUT_FILENO) ?
-			FORMAT_TEXT : FORMAT_ECS;
-	return s->kind->open(s, error, error_size);
+	s->fd = -1;
+	s->epoll_fd = epoll_fd;
+	s->kind = kinds[output->kind];
+	s->output.format = sink_format(output);
+	ret = s->kind->open(s, error, error_size);
+	if (ret < 0)
+		sink_close(s);
+	else
+		*out = s;
+	return ret;
+}
+
+void sink_close(struct sink *s)
+{
+	if (!s)
+		return;
+	if (s->queued || s->dropped)
+		log_warning("%s: %llu records dropped, %llu never written", s->output.target,
+			    (unsigned long long)s->dropped, (unsigned long long)s->queued);
+	if (s->kind)
+		s->kind->close(s);
+	queue_fini(&s->queue);
+	output_fini(&s->output);
+	free(s);
 }
 
 static int open_waiting(struct sinks *s)
@@ -285,7 +303,7 @@ static int open_waiting(struct sinks *s)
 int sinks_open(struct sinks **out, const struct output *outputs, unsigned int count, char *error,
 	       size_t error_size)
 {
-	struct sinks *s = calloc(1, sizeof(*s) + count * sizeof(s->sinks[0]));
+	struct sinks *s = calloc(1, sizeof(*s));
 	int ret;
 
 	if (!s) {
@@ -296,10 +314,9 @@ int sinks_open(struct sinks **out, const struct output *outputs, unsigned int co
 	if (ret < 0)
 		snprintf(error, error_size, "epoll, timerfd: %s", strerror(-ret));
 	while (ret == 0 && s->count < count) {
-		/* Counted first: a half-opened one is closed like the others. */
-		s->count++;
-		ret = open_one(&s->sinks[s->count - 1], &outputs[s->count - 1], s->epoll_fd,
-			       error, error_size);
+		ret = sink_open(&s->sinks[s->count], &outputs[s->count], s->epoll_fd, error,
+				error_size);
+		s->count += ret == 0;
 	}
 	if (ret < 0) {
 		sinks_close(s);
@@ -314,7 +331,7 @@ unsigned int sinks_formats(const struct sinks *s)
 	unsigned int formats = 0;
 
 	for (unsigned int i = 0; i < s->count; i++)
-		formats |= 1U << s->sinks[i].output.format;
+		formats |= 1U << s->sinks[i]->output.format;
 	return formats;
 }
 
@@ -326,7 +343,7 @@ int sinks_fd(const struct sinks *s)
 static bool anything_queued(const struct sinks *s)
 {
 	for (unsigned int i = 0; i < s->count; i++) {
-		if (s->sinks[i].queued)
+		if (s->sinks[i]->queued)
 			return true;
 	}
 	return false;
@@ -349,15 +366,15 @@ void sinks_reopen(struct sinks *s)
 {
 	sinks_flush(s);
 	for (unsigned int i = 0; i < s->count; i++) {
-		if (s->sinks[i].kind->reopen)
-			s->sinks[i].kind->reopen(&s->sinks[i]);
+		if (s->sinks[i]->kind->reopen)
+			s->sinks[i]->kind->reopen(s->sinks[i]);
 	}
 }
 
 unsigned int sinks_report(const struct sinks *s, struct record_sink *report, unsigned int max)
 {
 	for (unsigned int i = 0; i < s->count && i < max; i++) {
-		const struct sink *sink = &s->sinks[i];
+		const struct sink *sink = s->sinks[i];
 
 		report[i] = (struct record_sink){
 			.target = sink->output.target,
@@ -374,18 +391,8 @@ void sinks_close(struct sinks *s)
 {
 	if (!s)
 		return;
-	while (s->count) {
-		struct sink *sink = &s->sinks[--s->count];
-
-		if (sink->queued || sink->dropped)
-			log_warning("%s: %llu records dropped, %llu never written",
-				    sink->output.target, (unsigned long long)sink->dropped,
-				    (unsigned long long)sink->queued);
-		if (sink->kind)
-			sink->kind->close(sink);
-		queue_fini(&sink->queue);
-		output_fini(&sink->output);
-	}
+	while (s->count)
+		sink_close(s->sinks[--s->count]);
 	if (s->timer_fd >= 0)
 		close(s->timer_fd);
 	if (s->epoll_fd >= 0)

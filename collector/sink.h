@@ -39,6 +39,13 @@ void sinks_drain(struct sinks *s, unsigned int timeout_ms);
 /* SIGHUP: reopens files. */
 void sinks_reopen(struct sinks *s);
 
+/* SIGHUP: other outputs. One whose target stays goes on as it is, with its queue and its counters,
+ * under new limits and in a new format; others are opened and closed. All or nothing: on failure
+ * one line in `error`. Confined as we are, stdout, tcp: and group= can be taken away but not
+ * added. */
+int sinks_change(struct sinks *s, const struct output *outputs, unsigned int count, char *error,
+		 size_t error_size);
+
 /* Fills at most max; returns how many there are. Targets live as long as the sinks. */
 unsigned int sinks_report(const struct sinks *s, struct record_sink *report, unsigned int max);
 

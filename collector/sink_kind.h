@@ -2,6 +2,7 @@
 #ifndef NFWHO_SINK_KIND_H
 #define NFWHO_SINK_KIND_H
 
+#include "option.h"
 #include "output.h"
 #include "queue.h"
 
@@ -46,7 +47,22 @@ struct sink_kind {
 	unsigned int retry_ms, retry_max_ms;
 };
 
+struct sinks {
+	unsigned int count;
+	int epoll_fd, timer_fd;
+	uint64_t timer_ns;		/* when the timer is set to; 0: not set */
+	struct sink *sinks[OPTIONS_OUTPUTS_MAX];
+};
+
 extern const struct sink_kind sink_stdout, sink_file, sink_datagram, sink_stream;
+
+/* Opens one. 0, or -errno after one line in `error`. NULL may be closed. */
+int sink_open(struct sink **out, const struct output *output, int epoll_fd, char *error,
+	      size_t error_size);
+void sink_close(struct sink *s);
+
+/* What it comes down to where it was not said. */
+enum output_format sink_format(const struct output *output);
 
 /* Length of the first message in `data`, 0 if it is not there as a whole. */
 size_t sink_message(const struct sink *s, const char *data, size_t len);

@@ -136,6 +136,14 @@ int limit_new(struct limit **out, const struct limit_config *config, uint64_t no
 	return 0;
 }
 
+int limit_change(struct limit *l, const struct limit_config *config)
+{
+	if (config->rate && !config->burst)
+		return -EINVAL;
+	l->config = *config;
+	return 0;
+}
+
 void limit_free(struct limit *l)
 {
 	if (!l)

@@ -32,6 +32,9 @@ struct limit;
 int limit_new(struct limit **out, const struct limit_config *config, uint64_t now_ns);
 void limit_free(struct limit *l);
 
+/* Other limits from now on; what is held back stays counted. Returns 0 or -EINVAL (no burst). */
+int limit_change(struct limit *l, const struct limit_config *config);
+
 /* A connection's owner is known (f->owner): whether it gets records. If not it is counted, and
  * f->limit_slot says where: its end must come to limit_end(). now_ns: CLOCK_MONOTONIC. */
 bool limit_start(struct limit *l, struct flow *f, uint64_t now_ns);

@@ -80,6 +80,7 @@ struct process {
 	struct process *parent;		/* a reference; NULL if unknown or already shed */
 	char *fragment[2];		/* lib/record's printed JSON (start, and the same for ends) */
 	uint32_t fragment_len[2];
+	uint32_t fragment_revision;	/* of lib/record's configuration then */
 	uint32_t fragment_known[2];	/* what of it and of its parent was known then */
 
 	/* The table's own. */

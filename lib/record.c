@@ -59,6 +59,7 @@ static void add_labels(cJSON *root, const struct record_config *config)
 static int print_common(struct record *r)
 {
 	cJSON *root = cJSON_CreateObject();
+	size_t len;
 	char *text;
 	int err = 0;
 
@@ -69,11 +70,14 @@ static int print_common(struct record *r)
 	cJSON_Delete(root);
 	if (!text)
 		return -ENOMEM;
-	r->common_len = strlen(text) - 2;
-	if (r->common_len < sizeof(r->common))
-		memcpy(r->common, text + 1, r->common_len);
-	else
+	len = strlen(text) - 2;
+	if (len < sizeof(r->common)) {
+		memcpy(r->common, text + 1, len);
+		r->common_len = len;
+		r->process_max = RECORD_MAX - RECORD_CONNECTION_MAX - len;
+	} else {
 		err = -E2BIG;
+	}
 	cJSON_free(text);
 	return err;
 }
@@ -93,9 +97,22 @@ int record_new(struct record **out, const struct record_config *config)
 		record_free(r);
 		return err;
 	}
-	r->process_max = RECORD_MAX - RECORD_CONNECTION_MAX - r->common_len;
 	*out = r;
 	return 0;
+}
+
+int record_change(struct record *r, const struct record_config *config)
+{
+	struct record_config before = r->config;
+	int err;
+
+	r->config = *config;
+	err = print_common(r);
+	if (err)
+		r->config = before;
+	else
+		r->revision++;
+	return err;
 }
 
 void record_free(struct record *r)

@@ -58,6 +58,10 @@ struct record;
 int record_new(struct record **out, const struct record_config *config);
 void record_free(struct record *r);
 
+/* Another configuration from the next record on; the numbering goes on. Returns as record_new(); on
+ * failure nothing has changed. */
+int record_change(struct record *r, const struct record_config *config);
+
 /* Prints one connection record, newline and NUL included in `size`. Takes the next event.sequence.
  * Returns the length without NUL, or -ENOSPC. */
 int record_connection(struct record *r, enum record_action action, const struct flow *flow,

@@ -26,6 +26,7 @@ struct record {
 	struct passwd *users;
 	struct iso8601 times;
 	uint64_t sequence;	/* of the last record; event.id is "RUN:SEQUENCE" */
+	uint32_t revision;		/* of the configuration: what processes keep is of one */
 	size_t process_max;		/* bytes for one process's fragments */
 	size_t common_len;
 	char common[RECORD_COMMON_MAX];	/* members that every record repeats */

@@ -64,6 +64,24 @@ static void the_manual_page_lists_every_option_with_its_default(void **state)
 	free(text);
 }
 
+static void the_manual_page_lists_what_only_a_restart_changes(void **state)
+{
+	char *text = read_manual("collector/nfwho.8"), wanted[1024];
+	struct option_info info;
+	size_t len = 0;
+
+	(void)state;
+	for (unsigned int i = 0; option_info(i, &info); i++) {
+		if (info.fixed)
+			len += (size_t)snprintf(wanted + len, sizeof(wanted) - len, "%s%s",
+						len ? ", " : "", info.name);
+	}
+	snprintf(wanted + len, sizeof(wanted) - len, ".\n");
+	if (!strstr(text, wanted))
+		fail_msg("not in the manual page: %s", wanted);
+	free(text);
+}
+
 static void the_manual_page_lists_no_option_that_is_not_there(void **state)
 {
 	char *text = read_manual("collector/nfwho.8"), *at = text, name[64];
@@ -198,6 +216,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(the_manual_page_lists_every_option_with_its_default),
+		cmocka_unit_test(the_manual_page_lists_what_only_a_restart_changes),
 		cmocka_unit_test(the_manual_page_lists_no_option_that_is_not_there),
 		cmocka_unit_test(the_manual_page_lists_every_field),
 		cmocka_unit_test(the_file_manual_lists_every_name_with_its_default),
