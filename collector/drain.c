@@ -93,19 +93,6 @@ static void take_event(const struct perf_event *event, void *data)
 	}
 }
 
-/* A new program may live for less than a millisecond: its command line is read at once, newest
- * first, the others are probably gone already. */
-static void read_executed(struct collector *c)
-{
-	struct process *p;
-
-	while (c->executed_count) {
-		p = process_get(c->processes, c->executed[--c->executed_count]);
-		if (p && !p->exit_ns)
-			process_read(c->processes, p);
-	}
-}
-
 static int drain_trace(struct collector *c)
 {
 	int err;
@@ -113,7 +100,8 @@ static int drain_trace(struct collector *c)
 	if (!c->perf)
 		return 0;
 	err = perf_read(c->perf, c->join.now_ns, take_event, c);
-	read_executed(c);
+	process_read_new(c->processes, c->executed, c->executed_count);
+	c->executed_count = 0;
 	return err < 0 ? err : 0;
 }
 

@@ -151,6 +151,10 @@ struct process *process_find(struct process_table *t, uint32_t pid, uint64_t sta
  * began. Returns true if anything new is known. */
 bool process_read(struct process_table *t, struct process *p);
 
+/* The same for processes whose exec has just been told, newest last. They may be gone within a
+ * millisecond: the command lines of all are read before anything else of the first. */
+void process_read_new(struct process_table *t, const uint32_t *pids, unsigned int count);
+
 /* Looks at /proc again: names, ids and cgroup may be others, and without a trace the table hears of
  * no exec: then the image returned is a new one. Borrowed; NULL if the process is gone. */
 struct process *process_refresh(struct process_table *t, struct process *p);

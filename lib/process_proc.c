@@ -155,14 +155,18 @@ void process_proc_take(struct process_table *t, struct process *p,
 	process_set_start(t, p, stat->start_ticks, false);
 }
 
-int process_proc_all(struct process_table *t, int dir_fd, struct process *p,
-		     struct procfs_stat *stat)
+int process_proc_begin(struct process_table *t, int dir_fd, struct process *p)
 {
-	int other_fd = -1, err, exe;
-
 	p->read_begin_ns = process_now();
 	process_proc_command_line(t, dir_fd, p);
-	exe = process_proc_executable(t, dir_fd, p);
+	return process_proc_executable(t, dir_fd, p);
+}
+
+int process_proc_finish(struct process_table *t, int dir_fd, struct process *p, int exe,
+			struct procfs_stat *stat)
+{
+	int other_fd = -1, err;
+
 	err = procfs_read_stat(dir_fd, stat);
 	if (err)
 		return err;
@@ -187,6 +191,14 @@ int process_proc_all(struct process_table *t, int dir_fd, struct process *p,
 	p->read_known = p->known;
 	p->read_end_ns = p->checked_ns = process_now();
 	return 0;
+}
+
+int process_proc_all(struct process_table *t, int dir_fd, struct process *p,
+		     struct procfs_stat *stat)
+{
+	int exe = process_proc_begin(t, dir_fd, p);
+
+	return process_proc_finish(t, dir_fd, p, exe, stat);
 }
 
 /* execve(2) gives the executable first; arguments and stack follow a moment later. */

@@ -18,7 +18,13 @@ int process_proc_executable(struct process_table *t, int dir_fd, struct process 
 void process_proc_take(struct process_table *t, struct process *p,
 		       const struct procfs_stat *stat);
 
-/* Everything. Returns 0, or -errno when not even the start is known. */
+/* Everything, in two steps: what is gone soonest (command line, then executable), whose result the
+ * second step wants; and the rest. Returns 0, or -errno when not even the start is known. */
+int process_proc_begin(struct process_table *t, int dir_fd, struct process *p);
+int process_proc_finish(struct process_table *t, int dir_fd, struct process *p, int exe,
+			struct procfs_stat *stat);
+
+/* Both. */
 int process_proc_all(struct process_table *t, int dir_fd, struct process *p,
 		     struct procfs_stat *stat);
 

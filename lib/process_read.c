@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define NS_PER_S 1000000000ull
+#define READ_TOGETHER 16
 #define CREDIT_MAX_NS (NS_PER_S / 4)
 
 /* Bits of a fresh image that replace what an image has; the rest only fills gaps. */
@@ -239,31 +240,71 @@ static bool take_credit(struct process_table *t)
 	return true;
 }
 
-bool process_read(struct process_table *t, struct process *p)
-{
-	struct process fresh = { .pid = p->pid };
-	struct procfs_stat stat;
-	int dir_fd, err;
+/* One process on its way through process_read(). */
+struct reading {
+	struct process *p;
+	struct process fresh;
+	int dir_fd, exe;
+};
 
+static bool reading_begin(struct process_table *t, struct process *p, struct reading *r)
+{
 	if ((p->known & PROCESS_READ) || process_lookup(t, p->pid) != p || !take_credit(t))
 		return false;
+	*r = (struct reading) { .p = p, .fresh = { .pid = p->pid } };
 	t->stats.reads++;
 	p->known |= PROCESS_READ;
+	r->dir_fd = procfs_open(t->config.proc_fd, p->pid);
+	if (r->dir_fd >= 0)
+		r->exe = process_proc_begin(t, r->dir_fd, &r->fresh);
+	return true;
+}
+
+static bool reading_finish(struct process_table *t, struct reading *r)
+{
+	struct process *p = r->p, *fresh = &r->fresh;
+	struct procfs_stat stat;
+	int err = r->dir_fd;
+
 	process_inherit(p);
-	dir_fd = procfs_open(t->config.proc_fd, p->pid);
-	err = dir_fd < 0 ? dir_fd : process_proc_all(t, dir_fd, &fresh, &stat);
-	if (dir_fd >= 0)
-		close(dir_fd);
+	if (r->dir_fd >= 0) {
+		err = process_proc_finish(t, r->dir_fd, fresh, r->exe, &stat);
+		close(r->dir_fd);
+	}
 	if (!err && !is_same(t, p, stat.start_ticks))
 		err = -ESRCH;
-	if (err || !(fresh.known & PROCESS_COMMAND_LINE))
-		t->stats.reads_late += !fresh.kernel_thread;
-	if (!err && !is_of_later_program(p, &fresh)) {
-		merge(t, p, &fresh);
+	if (err || !(fresh->known & PROCESS_COMMAND_LINE))
+		t->stats.reads_late += !fresh->kernel_thread;
+	if (!err && !is_of_later_program(p, fresh)) {
+		merge(t, p, fresh);
 		link_parent(t, p);
 	}
-	process_image_clear(&fresh);
+	process_image_clear(fresh);
 	return !err;
+}
+
+bool process_read(struct process_table *t, struct process *p)
+{
+	struct reading r;
+
+	return reading_begin(t, p, &r) && reading_finish(t, &r);
+}
+
+void process_read_new(struct process_table *t, const uint32_t *pids, unsigned int count)
+{
+	struct reading readings[READ_TOGETHER];
+	unsigned int begun;
+
+	while (count) {
+		for (begun = 0; count && begun < READ_TOGETHER; ) {
+			struct process *p = process_get(t, pids[--count]);
+
+			if (p && !p->exit_ns && reading_begin(t, p, &readings[begun]))
+				begun++;
+		}
+		for (unsigned int i = 0; i < begun; i++)
+			reading_finish(t, &readings[i]);
+	}
 }
 
 struct process *process_refresh(struct process_table *t, struct process *p)
