@@ -30,6 +30,7 @@
 
 #define BATCH 64
 #define CANDIDATES_MAX 64
+#define PROCESS_OLD_NS 10000000ull
 
 /* Longest sensible wait for DESTROY after the close: TIME_WAIT's 120 s, and some. */
 #define DESTROY_NS 150000000000ull
@@ -39,6 +40,8 @@ bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook)
 	const struct process *p = connect->process;
 	bool ours;
 
+	if (hook == NF_INET_LOCAL_IN)
+		return false;
 	if (!p || !(p->known & PROCESS_NETNS) || !j->config.net_ns)
 		return true;
 	ours = p->netns == j->config.net_ns;
@@ -353,12 +356,23 @@ static void follow(struct join *j, struct flow *f, bool patient)
 	}
 }
 
+/* What was read at its exec may be old: its file deleted since, its user another one. */
+static void look_at_process(struct join *j, const struct flow *f)
+{
+	struct process *p = f->process;
+
+	if (!p)
+		return;
+	process_read(j->config.processes, p);
+	if (!p->exit_ns && p->checked_ns + PROCESS_OLD_NS < j->now_ns)
+		process_refresh(j->config.processes, p);
+}
+
 static void start(struct join *j, struct flow *f, enum owner_rung rung)
 {
 	struct ledger *ledger = j->config.ledger;
 
-	if (f->process)
-		process_read(j->config.processes, f->process);
+	look_at_process(j, f);
 	j->undecided--;
 	if (!(f->seen & FLOW_CONNECT))
 		f->answer_ns = 0;
@@ -398,11 +412,13 @@ static void apply_answer(struct join *j, struct flow *f, struct owner_query *que
 	}
 	if (query->cgroup_id)
 		f->cgroup_id = query->cgroup_id;
-	if (query->rung != OWNER_SOCKET) {
+	if (query->rung == OWNER_SOCKET)
+		f->owner = OWNER_SOCKET;
+	else if (!query->unfinished || j->finishing ||
+		 j->now_ns - f->packet_ns >= JOIN_UNSURE_NS) {
 		start(j, f, query->rung);
 		return;
 	}
-	f->owner = OWNER_SOCKET;
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
 }
 
@@ -637,7 +653,10 @@ static void expire(struct join *j, struct flow *f, struct lookups *l)
 		recheck_unanswered(j, f);
 		break;
 	case FLOW_QUEUE_CONFIRM:
-		confirm_holder(j, f);
+		if (f->owner == OWNER_SOCKET)
+			confirm_holder(j, f);
+		else
+			lookups_add(j, l, f);	/* the search for its holder had to stop */
 		break;
 	case FLOW_QUEUE_HELD:
 	case FLOW_QUEUE_UNSURE:
@@ -737,8 +756,14 @@ void join_finish(struct join *j)
 			flow_enqueue(j->config.flows, f, FLOW_QUEUE_FRESH, j->now_ns);
 	settle_fresh(j, &lookups, true);
 	lookups_answer(j, &lookups);
-	while ((f = flow_first(j->config.flows, FLOW_QUEUE_CONFIRM)))
-		confirm_holder(j, f);
+	while ((f = flow_first(j->config.flows, FLOW_QUEUE_CONFIRM))) {
+		if (f->owner == OWNER_SOCKET) {
+			confirm_holder(j, f);
+			continue;
+		}
+		lookups_add(j, &lookups, f);
+		lookups_answer(j, &lookups);
+	}
 	j->config.ledger->pending = j->undecided;
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
 		for (f = flow_first(j->config.flows, open[i]); f;

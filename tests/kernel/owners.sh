@@ -160,7 +160,7 @@ held = [s.accept()]
 print(held[0][0].recv(1))
 signal.pause()'
 	wait_for 5 listening "$PEER" 999
-	port=999
+	local port=999
 	background "$HERE" "$python" -c '
 import signal, socket
 s = socket.socket(socket.AF_INET, socket.SOCK_STREAM, 262)
