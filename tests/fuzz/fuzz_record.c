@@ -113,6 +113,8 @@ static void print(struct record *r, struct example *e)
 		check_text(line, record_text(r, a, &e->flow, &e->context, false, line,
 					     sizeof(line)));
 	}
+	check_text(line, record_suppressed_text(r, &e->suppressed, e->context.now_ns, false, line,
+						sizeof(line)));
 	check_json(line, record_suppressed(r, &e->suppressed, e->context.now_real_ns, line,
 					   sizeof(line)));
 }

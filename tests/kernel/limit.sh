@@ -10,7 +10,7 @@ else
 fi
 fresh4=198.51.100.50
 
-# sum FILTER: how many connections the summaries say were held back, of those that match.
+# sum FILTER FIELD: a number of the summaries that match, added up.
 sum()
 {
 	jq -r "select(.event.action == \"connections_suppressed\" and ($1)) |
@@ -108,8 +108,7 @@ flood()
 	collector_start --trace on --rate 100 --burst 1000 --rate-total 5000 --summary-interval 2 ||
 		return
 	count_bytes
-	here "$load" busy --to $peer4:80 --to $peer4:81 --to $peer4:82 --to "[$peer6]:80" \
-		--to "[$peer6]:81" --halfway $fresh4:80 --count $flood --rate 20000 --seconds 30 \
+	here "$load" busy "${to[@]}" --halfway $fresh4:80 --count $flood --rate 20000 --seconds 30 \
 		--truth "$work/loud.tsv" 2>"$work/load" &
 	loud=$!
 	children+=("$loud")
@@ -177,11 +176,12 @@ scans()
 netns_pair
 ip -n "$PEER" addr add $fresh4/24 dev eth0
 ip -n "$HERE" neigh replace $fresh4 lladdr 02:00:00:00:00:02 dev eth0
-to=(--to $fresh4:80)
-for port in 80 81 82; do
+# Enough ports that hardly any tuple is used twice.
+to=()
+for port in {80..95}; do
 	to+=(--to "$peer4:$port" --to "[$peer6]:$port")
 done
-background "$PEER" "$load" serve "${to[@]}" >"$work/serve"
+background "$PEER" "$load" serve "${to[@]}" --to $fresh4:80 >"$work/serve"
 wait_for 10 grep -q listening "$work/serve" || exit 1
 flood
 scans

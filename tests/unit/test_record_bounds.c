@@ -104,6 +104,8 @@ static void print_all(struct world *w)
 	}
 	expect_line(w, line, record_suppressed(w->record, &e->suppressed, e->context.now_real_ns,
 					       line, sizeof(line)));
+	expect_text(line, record_suppressed_text(w->record, &e->suppressed, e->context.now_ns,
+						 false, line, sizeof(line)));
 	expect_line(w, line, record_ruleset_gap(w->record, &e->gap, e->context.now_real_ns, line,
 						sizeof(line)));
 }
@@ -120,6 +122,7 @@ static void set_strings(struct example *e, char *text, size_t len)
 	e->context.prefix = e->context.thread_name = e->context.interface_out = text;
 	e->context.cgroup_path = text;
 	e->suppressed.executable = e->suppressed.container_id = text;
+	e->suppressed.cgroup_path = text;
 	e->gap.program = text;
 }
 
@@ -149,6 +152,8 @@ static void random_bytes_are_taken(void **state)
 		text[len] = '\0';
 		set_strings(&w->example, text, len);
 		w->example.suppressed.process = i % 2 ? &w->example.process : NULL;
+		if (i % 4)
+			w->example.suppressed.cgroup_path = "";
 		print_all(w);
 	}
 }
