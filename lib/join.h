@@ -63,6 +63,8 @@ struct join {
 	uint64_t now_ns, now_real_ns;	/* the batch's clocks: CLOCK_MONOTONIC, CLOCK_REALTIME */
 	uint64_t nflog_lost_ns;		/* when packets were last lost: absence proves nothing */
 	uint64_t ct_lost_ns;
+	uint64_t unmatched_ns;		/* when a packet last fitted several connects: one of them may
+					 * seem not to have sent any */
 	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
 	bool conntrack_current;		/* every conntrack message queued before this batch has */

@@ -273,17 +273,17 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 		signs->entry_exists = ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
 }
 
-/* An ended flow that conntrack still remembers stays: its entry explains why the same tuple, tried
- * again, gets no NEW. */
+/* An ended flow stays for a while: its last retransmission may not have been read yet. One that
+ * conntrack still remembers stays as long: its entry explains why the same tuple, tried again, gets
+ * no NEW. */
 static void retire(struct join *j, struct flow *f)
 {
-	if (f->seen & (FLOW_NEW | FLOW_CT_ID) && conntrack_will_tell(j, f)) {
-		process_unref(f->process);
-		f->process = NULL;
+	process_unref(f->process);
+	f->process = NULL;
+	if (f->seen & (FLOW_NEW | FLOW_CT_ID) && conntrack_will_tell(j, f))
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + DESTROY_NS);
-		return;
-	}
-	join_flow_free(j, f);
+	else
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN, j->now_ns + JOIN_ORPHAN_NS);
 }
 
 void join_end(struct join *j, struct flow *f)
@@ -509,6 +509,8 @@ static void decide_owner(struct join *j, struct flow *f, struct lookups *l, bool
 	}
 	if (j->config.trace && !(f->seen & (FLOW_CONNECT | FLOW_RESUMED)))
 		verdict = find_connect(j, f, held || last_chance);
+	if (verdict == VERDICT_UNSURE)
+		j->unmatched_ns = j->now_ns;
 	if (verdict == VERDICT_TAKEN && (f->process || f->seen & FLOW_KERNEL))
 		start_traced(j, f);
 	else if (verdict == VERDICT_UNSURE && (is_behind(j) || (held && !last_chance)))
@@ -521,13 +523,26 @@ static void decide_owner(struct join *j, struct flow *f, struct lookups *l, bool
 		lookups_add(j, l, f);
 }
 
+/* A child that ended before it could be asked for its network namespace had its parent's, if the
+ * address it connected from is one of ours. */
+static bool is_from_here(struct join *j, struct flow *f)
+{
+	struct tuple to_source = tuple_reverse(&f->tuple);
+
+	if (surely_sends(j, f, NF_INET_LOCAL_OUT))
+		return true;
+	return f->process && !(f->process->known & PROCESS_NETNS) && f->process->forked &&
+	       f->process->netns == j->config.net_ns &&
+	       route_is_local(j->config.route, &to_source) == 1;
+}
+
 /* A connect without a packet, over or still silent. */
 static void decide_unsent(struct join *j, struct flow *f)
 {
 	unsigned int newer;
 	bool logged = false;
 
-	if (undecided_packets(j, &f->tuple, 0, &newer)) {
+	if (!j->finishing && undecided_packets(j, &f->tuple, 0, &newer)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_ORPHAN_NS);
 		return;
 	}
@@ -535,9 +550,9 @@ static void decide_unsent(struct join *j, struct flow *f)
 	for (unsigned int i = 0; i < j->config.protocol_count; i++)
 		logged |= j->config.protocols[i] == f->tuple.protocol;
 	if (!logged || !j->config.output_logged || !(f->seen & FLOW_CLOSED) ||
-	    f->start_ns <= j->nflog_lost_ns || !trace_complete_since(j->config.trace, f->start_ns) ||
-	    !surely_sends(j, f, NF_INET_LOCAL_OUT) || tuple_is_loopback(&f->tuple) ||
-	    route_is_local(j->config.route, &f->tuple) != 0) {
+	    f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
+	    !trace_complete_since(j->config.trace, f->start_ns) || !is_from_here(j, f) ||
+	    tuple_is_loopback(&f->tuple) || route_is_local(j->config.route, &f->tuple) != 0) {
 		j->trace_only++;
 		join_flow_free(j, f);
 		return;
@@ -764,6 +779,8 @@ void join_finish(struct join *j)
 		lookups_add(j, &lookups, f);
 		lookups_answer(j, &lookups);
 	}
+	while ((f = flow_first(j->config.flows, FLOW_QUEUE_UNSENT)))
+		decide_unsent(j, f);
 	j->config.ledger->pending = j->undecided;
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
 		for (f = flow_first(j->config.flows, open[i]); f;
