@@ -18,10 +18,11 @@
  *
  * A connection takes from its lane and from all, or from neither.
  *
- * Limits: more parties than LIMIT_PARTIES_MAX in LIMIT_IDLE_NS are not told apart, nor are more
- * summaries than LIMIT_SUMMARIES_MAX in an interval. Lanes that all come into use at once have more
- * than their share until they have been counted. A party that was forgotten for its silence comes
- * back with full buckets and knows no addresses.
+ * Limits: in a scan of many addresses one more that is new is one of the scan. More parties than
+ * LIMIT_PARTIES_MAX in LIMIT_IDLE_NS are not told apart, nor are more summaries than
+ * LIMIT_SUMMARIES_MAX in an interval. Lanes that all come into use at once have more than their
+ * share until they have been counted. A party that was forgotten for its silence comes back with
+ * full buckets and knows no addresses.
  *
  * A flow that is held back keeps the slot and the generation of its party, so that its end is
  * counted with its start even if more is known of the process by then. A slot that has been given

@@ -17,7 +17,8 @@
 #define LIMIT_IDLE_NS 60000000000ull
 
 /* Parties with a summary of their own in one interval; what is held back of more is in the others'.
- * 45 KiB each, only for as long as there is something to tell. */
+ * 45 KiB each, only for as long as there is something to tell; the records of all of them take some
+ * 8 ms to make. */
 #define LIMIT_SUMMARIES_MAX 512
 
 struct limit_config {

@@ -14,7 +14,7 @@
 #define ROUNDS 20000
 #define REPEATS 5
 
-enum kind { START, END, TEXT, ULOGD, ULOGD_END, FIRST, CJSON, KINDS };
+enum kind { START, END, TEXT, ULOGD, ULOGD_END, SUMMARY, FIRST, CJSON, KINDS };
 
 struct bench {
 	struct example example;
@@ -61,6 +61,9 @@ static int print(struct bench *b, enum kind kind)
 	case ULOGD_END:
 		return record_ulogd(b->record, action, &e->flow, &e->context, b->line,
 				    sizeof(b->line));
+	case SUMMARY:
+		return record_suppressed(b->record, &e->suppressed, e->context.now_real_ns, b->line,
+					 sizeof(b->line));
 	default:
 		return through_cjson(b);
 	}
@@ -92,7 +95,7 @@ static uint64_t measure(struct bench *b, enum kind kind)
 int main(void)
 {
 	static const char *const names[] = {
-		"start", "end", "text, end", "ulogd, start", "ulogd, end",
+		"start", "end", "text, end", "ulogd, start", "ulogd, end", "summary of the rate limit",
 		"start, its process printed anew", "start, all of it through cJSON",
 	};
 	static struct bench b;

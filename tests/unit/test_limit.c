@@ -39,6 +39,32 @@ static void zero_is_no_limit(void **state)
 	limit_free(w.limit);
 }
 
+static void other_limits_hold_from_then_on(void **state)
+{
+	struct limit_config config = { 1000, 10, 50, 20 * SECOND_NS };
+	struct world w;
+
+	(void)state;
+	open_world(&w, 1, 5, 0);
+	for (unsigned int i = 0; i < 100; i++)
+		attempt(&w, NULL, 0, 1, 80);
+	assert_int_equal(w.written, 1 + 5);
+	assert_int_equal(limit_change(w.limit, &config), 0);
+	w.now_ns += SECOND_NS;
+	for (unsigned int i = 0; i < 100; i++)
+		attempt(&w, NULL, 0, 1, 80);
+	assert_int_equal(w.written, 1 + 5 + 10);
+
+	config.rate = config.rate_total = 0;
+	assert_int_equal(limit_change(w.limit, &config), 0);
+	for (unsigned int i = 0; i < 100; i++)
+		assert_true(attempt(&w, NULL, 0, 1, 80));
+	assert_true(limit_due_ns(w.limit) != UINT64_MAX);
+	tell(&w);
+	assert_int_equal(w.count, w.held);
+	limit_free(w.limit);
+}
+
 static void a_beacon_is_not_lost_in_its_programs_flood(void **state)
 {
 	struct process *p = program("/usr/bin/app", 7);
@@ -214,6 +240,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_burst_then_the_rate),
 		cmocka_unit_test(zero_is_no_limit),
+		cmocka_unit_test(other_limits_hold_from_then_on),
 		cmocka_unit_test(a_beacon_is_not_lost_in_its_programs_flood),
 		cmocka_unit_test(a_scan_does_not_hide_the_known),
 		cmocka_unit_test(a_quiet_owner_is_not_touched_by_a_hundred_loud_ones),
