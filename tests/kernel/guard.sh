@@ -52,7 +52,9 @@ taken_away()
 		'.event.action == "ruleset_gap"' | tail -n 1 | jq -r '[.process.name,
 		(.event.start <= .event.end), .nfwho.ruleset.restored] | @tsv')" \
 		$'nft\ttrue\ttrue'
-	here "$load" short --to $peer4:80 --count 5 --truth "$work/truth.tsv" || not_ok "$title: load"
+	here "$load" short --to $peer4:$port --count 5 --truth "$work/truth.tsv" ||
+		not_ok "$title: load"
+	port=$((port + 1))	# a source port used again is no duplicate
 	wait_for 5 all_recorded
 	owned "$title: afterwards all is recorded again" "$work/truth.tsv"
 }
@@ -78,7 +80,7 @@ watched()
 # Rules that the administrator keeps in a file.
 static()
 {
-	local handle gaps
+	local handle gaps port=81
 
 	watching --ruleset static || finish
 	taken_away "nft delete table" nft delete table inet nfwho
@@ -250,7 +252,7 @@ unbound()
 }
 
 netns_pair
-serve 80
+serve 80 81 82 83 84 85
 check "rules install" here "$NFWHO" rules install --file "$work/nfwho.nft"
 static
 here "$NFWHO" rules remove --file /nonexistent/nfwho.nft 2>/dev/null
