@@ -13,10 +13,10 @@
  *	    loading. What we put back goes at exit, unless somebody loaded the table again.
  *  none	    Nothing; said when the last rule that logged to our group is gone.
  *
- * Others may change the ruleset all the time. What does not touch our table costs the reading of it;
- * after two wake-ups in short order the next one waits for PAUSE_NS, and what was read then happened
- * at an unknown time since the rules were last seen. With --ruleset none any change may concern us
- * and looking means a dump of all rules, so looking is kept to a small share of the time.
+ * Others may change the ruleset all the time. What does not touch our table costs the reading of
+ * it; after two wake-ups in short order the next one waits for PAUSE_NS, and what was read then
+ * happened at an unknown time since the rules were last seen. With --ruleset none any change may
+ * concern us and looking means a dump of all rules, so looking is kept to a small share of time.
  *
  * The group can be unbound only through our own socket, by somebody who has copied its descriptor;
  * there is no event for that, so it is asked for at each ledger.

@@ -5,10 +5,10 @@
  * flow of ours, not a dump of a table that may have a million entries of others, and a few of them
  * at a time, because packets are waiting.
  *
- * A flow whose entry is gone is only doubted at first: its DESTROY may be in the socket's queue. When
- * all that was queued has been read and it has not come, it was lost. If the connection's socket
- * lives, the entry was removed under it (conntrack -F), and what it had counted is not known any
- * more. Else it is over: it ends with what is sure, without bytes.
+ * A flow whose entry is gone is only doubted at first: its DESTROY may be in the socket's queue.
+ * When all that was queued has been read and it has not come, it was lost. If the connection's
+ * socket lives, the entry was removed under it (conntrack -F), and what it had counted is not known
+ * any more. Else it is over: it ends with what is sure, without bytes.
  *
  * Limits: entries in another zone than 0 are not looked up; their flows wait for their sockets.
  */

@@ -11,8 +11,8 @@ struct counter {
 	uint64_t seen;		/* last value of the present one */
 };
 
-/* Asks for the counter with this name. 0; -ENOENT: fewer rules than `rules` count with it (its value
- * was taken), or it is gone; or -errno. */
+/* Asks for the counter with this name. 0; -ENOENT: fewer rules than `rules` count with it (its
+ * value was taken), or it is gone; or -errno. */
 int counter_read(struct counter *counter, struct nl *nl, const char *name, uint32_t rules);
 
 /* The table was made anew. */

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# conntrack forgets living connections, its messages are lost, or our own table is full: the collector
-# goes on, ends are written once, with what is sure.
+# conntrack forgets living connections, its messages are lost, or our own table is full: the
+# collector goes on, ends are written once, with what is sure.
 . "$(dirname "$0")/lib.sh"
 
 ct_groups=00000005	# NEW and DESTROY
@@ -63,12 +63,18 @@ client_stop()
 	wait "$CLIENT_PID" 2>/dev/null
 }
 
-# conntrack's own word: port, packets and bytes of all entries that had it, one line each.
+# conntrack's own word, added up over all entries of a port: packets and bytes, both directions.
 conntrack_sums()
 {
-	sed -n 's/.*src=198.51.100.1 .*sport=\([0-9]*\) dport=3000 packets=\([0-9]*\) bytes=\([0-9]*\) .*packets=\([0-9]*\) bytes=\([0-9]*\).*/\1 \2 \3 \4 \5/p' \
-		"$work/conntrack" | awk '{ for (i = 2; i <= 5; i++) sum[$1, i] += $i; ports[$1] }
-		END { for (p in ports) print p, sum[p, 2], sum[p, 3], sum[p, 4], sum[p, 5] }' | sort
+	grep 'dport=3000 packets' "$work/conntrack" | tr '=' ' ' | awk '{
+		for (i = n = 0; ++i <= NF;) {
+			if ($i == "sport" && !n)
+				port = $(i + 1)
+			if ($i == "packets" || $i == "bytes")
+				sum[port, ++n] += $(i + 1)
+		}
+		ports[port]
+	} END { for (p in ports) print p, sum[p, 1], sum[p, 2], sum[p, 3], sum[p, 4] }' | sort
 }
 
 recorded_sums()
@@ -221,7 +227,7 @@ netns_pair
 serve 80
 background "$PEER" python3 -c "$server"
 wait_for 10 listening "$PEER" 3000
-here nft -f - <<<"table inet warm { chain c { type filter hook output priority 0; ct state new; }; }"
+here nft "table inet warm { chain c { type filter hook output priority 0; ct state new; }; }"
 sysctl_in "$HERE" net.netfilter.nf_conntrack_{acct,timestamp}=1 \
 	net.netfilter.nf_conntrack_tcp_timeout_{time_wait,close,fin_wait,last_ack,close_wait}=1
 here nft delete table inet warm

@@ -191,6 +191,57 @@ static void what_is_over_the_limit_is_counted_and_still_goes_out(void **state)
 	ruleset_close(r);
 }
 
+/* Values alone would not tell: two were counted before, three after. */
+static void a_table_that_others_made_anew_is_told_from_the_old_one(void **state)
+{
+	static char text[64 * 1024];
+	struct ruleset_config config = stage_config();
+	struct ruleset *r = stage_open(&config);
+
+	(void)state;
+	assert_int_equal(ruleset_create(r, false), 0);
+	assert_int_equal(stage_state(r), RULESET_STANDS);
+	for (int i = 0; i < 2; i++)
+		assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(matched(r), 2);
+	stage_run("nft delete table inet nfwho");
+	assert_true(ruleset_print(&config, text, sizeof(text)) > 0);
+	stage_load(text);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_state(r), RULESET_STANDS);
+	assert_int_equal(matched(r), 5);
+	assert_int_equal(ruleset_remove(r), 0);
+	ruleset_close(r);
+}
+
+static uint32_t loggers(struct ruleset *r)
+{
+	uint32_t rules;
+
+	assert_int_equal(ruleset_loggers(r, &rules), 0);
+	return rules;
+}
+
+static void others_rules_that_log_to_our_group_are_counted(void **state)
+{
+	struct ruleset_config config = stage_config();
+	struct ruleset *r = stage_open(&config);
+
+	(void)state;
+	assert_int_equal(loggers(r), 0);
+	stage_run("nft 'add table ip a; add chain ip a b; add rule ip a b log group %u'",
+		  config.group);
+	stage_run("nft add rule ip a b log group %u", config.group + 1u);
+	stage_run("nft add rule ip a b log prefix '\"no group\"'");
+	assert_int_equal(loggers(r), 1);
+	assert_int_equal(ruleset_create(r, false), 0);
+	assert_true(loggers(r) > 1);
+	stage_run("nft flush ruleset");
+	assert_int_equal(loggers(r), 0);
+	ruleset_close(r);
+}
+
 static void the_counter_only_grows(void **state)
 {
 	struct ruleset_config config = stage_config();
@@ -242,6 +293,8 @@ int main(void)
 		cmocka_unit_test_setup(a_retransmitted_syn_counts_again, flush),
 		cmocka_unit_test_setup(what_is_over_the_limit_is_counted_and_still_goes_out,
 				       flush),
+		cmocka_unit_test_setup(a_table_that_others_made_anew_is_told_from_the_old_one, flush),
+		cmocka_unit_test_setup(others_rules_that_log_to_our_group_are_counted, flush),
 		cmocka_unit_test_setup(the_counter_only_grows, flush),
 		cmocka_unit_test_setup(silenced_rules_leave_their_last_count, flush),
 	};
