@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Short-lived processes beside 500 others that hold 40 descriptors each.
 . "$(dirname "$0")/lib.sh"
+((sanitized)) && skip_all "rates are judged without sanitizers, which take most of the time"
 
 # crowded TITLE BOUND… -- LOAD-OPTION… -- COLLECTOR-OPTION…
 crowded()

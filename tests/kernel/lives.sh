@@ -62,7 +62,7 @@ conntrack_bytes()
 
 plausible_bytes()
 {
-	recorded_bytes "$1" | awk '{
+	recorded_bytes "$1" | tee /dev/stderr | awk '{
 		up = 2 ^ 20; down = 3 * 2 ^ 20
 		good = $2 >= up + 40 * $1 && $2 <= up + 120 * $1 &&
 		       $4 >= down + 40 * $3 && $4 <= down + 120 * $3 }
