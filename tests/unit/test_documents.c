@@ -2,6 +2,7 @@
 /* Run from the project's root: the documents say what the option table says. */
 #include "option.h"
 
+#include <cjson/cJSON.h>
 #include <errno.h>
 #include <setjmp.h>
 #include <stdarg.h>
@@ -212,6 +213,55 @@ static void the_completion_knows_every_option(void **state)
 	free(text);
 }
 
+/* nfwho.a.b is mappings.properties.nfwho.properties.a.properties.b. Returns its type and takes it
+ * out, so that what is left over can be found. */
+static char *take_type(cJSON *mappings, char *name)
+{
+	cJSON *at = mappings, *type;
+	char *part, *text;
+
+	while ((part = strsep(&name, "."))) {
+		at = cJSON_GetObjectItemCaseSensitive(at, "properties");
+		at = cJSON_GetObjectItemCaseSensitive(at, part);
+	}
+	type = cJSON_DetachItemFromObjectCaseSensitive(at, "type");
+	text = cJSON_IsString(type) ? strdup(type->valuestring) : NULL;
+	cJSON_Delete(type);
+	return text;
+}
+
+static void the_index_template_has_every_field_with_its_type(void **state)
+{
+	char *text = read_text("collector/pipelines/elasticsearch-template.json"), *left, *found;
+	char *fields, *line, *rest, *name, *type;
+	cJSON *template = cJSON_Parse(text), *mappings;
+
+	(void)state;
+	mappings = cJSON_GetObjectItem(cJSON_GetObjectItem(template, "template"), "mappings");
+	assert_non_null(mappings);
+	fields = rest = read_text("collector/doc/fields.tsv");
+	while ((line = strsep(&rest, "\n"))) {
+		if (!*line || *line == '#')
+			continue;
+		name = strsep(&line, "\t");
+		type = strsep(&line, "\t");
+		/* An array has the type of its elements. */
+		type[strcspn(type, "[")] = '\0';
+		found = take_type(mappings, name);
+		if (!found || strcmp(found, type) != 0)
+			fail_msg("the index template has %s for %s", found ? found : "nothing", type);
+		free(found);
+	}
+	left = cJSON_PrintUnformatted(cJSON_GetObjectItem(
+		cJSON_GetObjectItem(mappings, "properties"), "nfwho"));
+	if (strstr(left, "\"type\""))
+		fail_msg("the index template has what is no field: %s", left);
+	cJSON_free(left);
+	cJSON_Delete(template);
+	free(fields);
+	free(text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -222,6 +272,7 @@ int main(void)
 		cmocka_unit_test(the_file_manual_lists_every_name_with_its_default),
 		cmocka_unit_test(the_sample_is_in_comments_and_its_values_are_the_defaults),
 		cmocka_unit_test(the_completion_knows_every_option),
+		cmocka_unit_test(the_index_template_has_every_field_with_its_type),
 	};
 
 	return cmocka_run_group_tests_name("documents", tests, NULL, NULL);
