@@ -86,6 +86,7 @@ static int open_own(struct collector *c)
 	int err;
 
 	rules_config(c->options, &config);
+	config.conntrack = true;	/* never loaded: only its group counts */
 	err = ruleset_open(&g->own, &config);
 	if (!err)
 		err = ruleset_loggers(g->own, &loggers);

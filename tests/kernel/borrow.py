@@ -4,18 +4,20 @@
 
 usage: borrow.py PID GROUPS shrink|grow		its receive buffer: as small as can be, 1 MiB
        borrow.py PID GROUPS unbind GROUP	gives an NFLOG group back
+       borrow.py PID GROUPS take GROUP		the same, and holds it until killed
 
 GROUPS is the mask in /proc/PID/net/netlink; of several sockets with it, all are tried.
 """
 import ctypes
 import os
+import signal
 import socket
 import struct
 import sys
 
 NETLINK_NETFILTER = 12
 NFNL_SUBSYS_ULOG, NFULNL_MSG_CONFIG = 4, 1
-NFULA_CFG_CMD, NFULNL_CFG_CMD_UNBIND = 1, 2
+NFULA_CFG_CMD, NFULNL_CFG_CMD_BIND, NFULNL_CFG_CMD_UNBIND = 1, 1, 2
 NLM_F_REQUEST = 1
 SYS_pidfd_getfd = 438
 SO_RCVBUFFORCE = 33
@@ -42,8 +44,8 @@ def sockets(pid, groups):
         yield socket.socket(fileno=fd)
 
 
-def unbind(sock, group):
-    command = struct.pack("=HHBxxx", 5, NFULA_CFG_CMD, NFULNL_CFG_CMD_UNBIND)
+def configure(sock, group, command):
+    command = struct.pack("=HHBxxx", 5, NFULA_CFG_CMD, command)
     payload = struct.pack("=BB", 0, 0) + struct.pack(">H", group) + command
     sock.send(struct.pack("=IHHII", 16 + len(payload), NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG,
                           NLM_F_REQUEST, 0, 0) + payload)
@@ -59,9 +61,13 @@ def main():
         elif action == "grow":
             sock.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 1 << 20)
         else:
-            unbind(sock, int(sys.argv[4]))
+            configure(sock, int(sys.argv[4]), NFULNL_CFG_CMD_UNBIND)
     if not found:
         sys.exit(f"process {pid} has no such socket")
+    if action == "take":
+        own = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+        configure(own, int(sys.argv[4]), NFULNL_CFG_CMD_BIND)
+        signal.pause()
 
 
 main()

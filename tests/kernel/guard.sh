@@ -220,6 +220,27 @@ no rule logs to the group, nft, over, false"
 	here nft flush ruleset
 }
 
+# Somebody else has the group: said, with his name, and taken back when he is gone.
+taken()
+{
+	local taker
+
+	collector_start --ledger-interval 1 || return
+	background "$HERE" "$here_dir/borrow.py" "$collector" 00000000 take 617
+	taker=$!
+	wait_for 5 gap_told 1
+	kill "$taker"
+	wait "$taker" 2>/dev/null
+	wait_for 5 gap_told 2
+	collector_stop
+	equal "a group that another process holds: told" "$(told)" \
+		"group held by another process, python3, missing, false
+group held by another process, python3, over, true"
+	equal "a group that another process holds: its pid" "$(select_records "$gap" |
+		jq .process.pid | uniq)" "$taker"
+	adds_up "a group that another process holds"
+}
+
 # With no more rights than are kept.
 confined()
 {
@@ -262,5 +283,6 @@ refuses
 busy
 others
 unbound
+taken
 confined
 finish
