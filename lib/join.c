@@ -23,6 +23,8 @@
 
 /* A retransmitted SYN comes a second after the first (TCP_TIMEOUT_INIT). */
 #define REMADE_NS 1000000000ull
+/* A NEW would have been read this long after its connection's start. */
+#define NEW_IS_READ_NS 1000000000ull
 
 struct join_holders {
 	uint64_t number;	/* of the flow */
@@ -459,6 +461,24 @@ static bool lives_on(struct join *j, struct flow *f, const struct ct_entry *entr
 	return f->seen & FLOW_PACKET && join_lives(j, f);
 }
 
+/* A tuple that is used again before conntrack has seen the RST of its last use goes on in the same
+ * entry: no NEW comes for it, and the counters are of both. Nobody's, then. */
+static void share_entry(struct join *j, struct flow *f, const struct ct_entry *entry)
+{
+	const uint32_t known = FLOW_NEW | FLOW_CT_ID | FLOW_DESTROY | FLOW_UNTRACKED | FLOW_ENDED;
+	uint64_t stop_ns = entry->stop_real_ns ? entry->stop_real_ns : j->now_real_ns;
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
+
+	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
+		if (other == f || !(other->seen & FLOW_PACKET) || other->seen & known ||
+		    other->start_real_ns + NEW_IS_READ_NS > stop_ns)
+			continue;
+		f->seen &= ~(uint32_t)FLOW_COUNTERS;
+		other->seen |= FLOW_DESTROY;
+		look_later(j, other);
+	}
+}
+
 void join_conntrack(struct join *j, const struct ct_entry *entry)
 {
 	struct flow *f;
@@ -490,6 +510,7 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 		return;
 	}
 	f->seen |= FLOW_DESTROY;
+	share_entry(j, f, entry);
 	estimate_end(j, f, entry);
 	if (f->seen & FLOW_PACKET)
 		look_later(j, f);

@@ -129,12 +129,20 @@ static void add_protocol(struct expr_maker *maker, uint8_t protocol)
 	expr_compare(maker, NFT_CMP_EQ, &syn, sizeof(syn));
 }
 
-/* A SYN that is not tracked begins a connection all the same, and says so by its prefix: nothing
- * will be heard of it from conntrack. Of other protocols every untracked packet would match. */
-static void add_state(struct expr_maker *maker, bool untracked)
+/* A SYN begins a connection whatever conntrack makes of it: reuse of a tuple whose RST is still on
+ * its way is not `new` (2 to 8 of 20,000 with packets steered to another CPU). Only what conntrack
+ * passes over stands apart, as nothing will be heard of it from there. Of other protocols every
+ * packet would match. */
+static const uint32_t tracked_states =
+	NF_CT_STATE_INVALID_BIT | NF_CT_STATE_BIT(IP_CT_ESTABLISHED) |
+	NF_CT_STATE_BIT(IP_CT_RELATED) | NF_CT_STATE_BIT(IP_CT_NEW);
+
+static void add_state(struct expr_maker *maker, const struct rule *rule)
 {
 	static const uint32_t none;
-	uint32_t states = untracked ? NF_CT_STATE_UNTRACKED_BIT : NF_CT_STATE_BIT(IP_CT_NEW);
+	uint32_t states = rule->untracked ? NF_CT_STATE_UNTRACKED_BIT :
+			  rule->protocol == IPPROTO_TCP ? tracked_states :
+			  NF_CT_STATE_BIT(IP_CT_NEW);
 
 	expr_ct(maker, NFT_CT_STATE);
 	expr_mask(maker, &states, sizeof(states));
@@ -197,7 +205,7 @@ struct nftnl_rule *rule_build(const struct ruleset_config *config, const struct 
 	nftnl_rule_set_str(maker.rule, NFTNL_RULE_CHAIN, rule->hook->name);
 	add_protocol(&maker, rule->protocol);
 	if (config->conntrack)
-		add_state(&maker, rule->untracked);
+		add_state(&maker, rule);
 	if (!config->loopback)
 		add_not_loopback(&maker, rule->hook->interface_key);
 	add_action(&maker, config, rule);
@@ -217,7 +225,8 @@ int rule_print(const struct ruleset_config *config, const struct rule *rule, cha
 	snprintf(match, sizeof(match), "%s%s%s%s%s%s",
 		 tcp ? "tcp flags & (fin | syn | rst | ack) == syn" : "meta l4proto ",
 		 tcp ? "" : protocol_name(rule->protocol),
-		 !config->conntrack ? "" : rule->untracked ? " ct state untracked" : " ct state new",
+		 !config->conntrack ? "" : rule->untracked ? " ct state untracked" :
+		 tcp ? " ct state invalid,established,related,new" : " ct state new",
 		 config->loopback ? "" : " ", config->loopback ? "" : rule->hook->interface_word,
 		 config->loopback ? "" : " != \"lo\"");
 	if (rule->over_limit)

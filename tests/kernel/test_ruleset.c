@@ -238,19 +238,23 @@ static void what_is_altered_is_noticed(void **state)
 		"add table inet nfwho { flags dormant; }",
 		"delete rule inet nfwho output handle 4",
 		"replace rule inet nfwho output handle 4 tcp flags & (fin|syn|rst|ack) == syn "
-		"ct state new oif != lo counter name matched "
+		"ct state invalid,established,related,new oif != lo "
+		"counter name matched "
 		"log prefix nfwho group 618 snaplen 256",
 		"replace rule inet nfwho output handle 4 tcp flags & (fin|syn|rst) == syn "
+		"ct state invalid,established,related,new oif != lo "
+		"counter name matched "
+		"log prefix nfwho group 617 snaplen 256",
+		"replace rule inet nfwho output handle 4 tcp flags & (fin|syn|rst|ack) == syn "
 		"ct state new oif != lo counter name matched "
 		"log prefix nfwho group 617 snaplen 256",
 		"replace rule inet nfwho output handle 4 tcp flags & (fin|syn|rst|ack) == syn "
-		"ct state new,untracked oif != lo counter name matched "
-		"log prefix nfwho group 617 snaplen 256",
-		"replace rule inet nfwho output handle 4 tcp flags & (fin|syn|rst|ack) == syn "
-		"ct state new oif != lo counter name matched "
+		"ct state invalid,established,related,new oif != lo "
+		"counter name matched "
 		"log prefix nfwh group 617 snaplen 256",
 		"replace rule inet nfwho output handle 4 tcp flags & (fin|syn|rst|ack) == syn "
-		"ct state new oif != lo counter name matched "
+		"ct state invalid,established,related,new oif != lo "
+		"counter name matched "
 		"log prefix nfwho group 617 snaplen 256 accept",
 	};
 	struct ruleset_config config = stage_config();
@@ -267,7 +271,7 @@ static void what_is_altered_is_noticed(void **state)
 	/* Somebody's own words do not matter. */
 	assert_int_equal(ruleset_create(r, false), 0);
 	stage_run("nft 'replace rule inet nfwho output handle 4 "
-		  "tcp flags & (fin|syn|rst|ack) == syn ct state new oif != lo "
+		  "tcp flags & (fin|syn|rst|ack) == syn ct state invalid,established,related,new oif != lo "
 		  "counter name matched log prefix nfwho group 617 snaplen 256 comment mine'");
 	assert_int_equal(stage_state(r), RULESET_STANDS);
 	config.group = 618;

@@ -77,7 +77,7 @@ static void each_option_shows_in_the_rule(void **state)
 
 	(void)state;
 	assert_non_null(strstr(print(&config), "oif != \"lo\""));
-	assert_non_null(strstr(text, "ct state new oif"));
+	assert_non_null(strstr(text, "ct state invalid,established,related,new oif"));
 	assert_non_null(strstr(text, "ct state untracked oif"));
 	config.loopback = true;
 	assert_null(strstr(print(&config), "\"lo\""));
