@@ -128,6 +128,17 @@ static int open_outputs(struct collector *c)
 	return 0;
 }
 
+static int open_metrics(struct collector *c)
+{
+	int err;
+
+	collector_read_clocks(c);
+	err = metrics_open(&c->metrics, c->options->metrics, c->join.now_real_ns);
+	if (err)
+		log_error("--metrics %s: its directory: %s", c->options->metrics, strerror(-err));
+	return err ? -1 : 0;
+}
+
 static int open_tables(struct collector *c)
 {
 	struct process_config processes = {
@@ -423,12 +434,13 @@ static int take_older_connects(struct collector *c)
 int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
-		know_host, enter, open_outputs, open_tables, open_trace, open_lookup,
-		open_conntrack, open_group, open_limit, open_join, give_up_rights, read_processes,
+		know_host, enter, open_outputs, open_metrics, open_tables, open_trace,
+		open_lookup, open_conntrack, open_group, open_limit, open_join, give_up_rights, read_processes,
 		take_older_connects, open_ruleset, guard_open,
 	};
 
-	*c = (struct collector) { .options = options, .proc_fd = -1, .sysctl.directory = -1 };
+	*c = (struct collector) { .options = options, .proc_fd = -1, .sysctl.directory = -1,
+					.metrics.directory = -1 };
 	for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]); i++)
 		if (steps[i](c))
 			return -1;
@@ -455,6 +467,7 @@ void collector_close(struct collector *c)
 		close(c->proc_fd);
 	passwd_free(c->users);
 	capture_free(c->capture);
+	metrics_close(&c->metrics);
 	sinks_close(c->sinks);
 	record_free(c->record);
 }

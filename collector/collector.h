@@ -8,6 +8,7 @@
 #include "ifname.h"
 #include "join.h"
 #include "limit.h"
+#include "metrics.h"
 #include "nflog.h"
 #include "option.h"
 #include "perf.h"
@@ -46,6 +47,7 @@ struct collector {
 	struct join join;
 	bool join_ready;
 	struct ledger ledger;
+	struct metrics metrics;
 
 	uint64_t matched_before, limited_before;	/* the counters when we began */
 	bool colour;		/* text for a terminal that wants it */

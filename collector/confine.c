@@ -46,7 +46,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define DIRECTORIES_MAX (OPTIONS_OUTPUTS_MAX + 1)
+#define DIRECTORIES_MAX (OPTIONS_OUTPUTS_MAX + 2)	/* and sysctls, metrics */
 
 /* For opening everything: what is kept, what old kernels want for the trace and a detached tracefs,
  * and what it takes to give the rest up. */
@@ -107,57 +107,88 @@ static int become(const char *name)
 	return err ? -1 : 0;
 }
 
-/* Root without capabilities is a user like others where it owns nothing. */
-static uint64_t file_needs(const struct output *output, const char *directory)
-{
-	struct stat at = { 0 }, file = { 0 };
-	uint64_t needs = output->group ? CAPABILITY(CAP_CHOWN) : 0;
+/* Directories that files are written to. */
+struct places {
+	unsigned int count;
+	char *copies[DIRECTORIES_MAX];
+	const char *directories[DIRECTORIES_MAX];
+};
 
-	if (stat(directory, &at) == 0 && at.st_uid != 0)
-		needs |= CAPABILITY(CAP_DAC_OVERRIDE);
-	if (lstat(output->path, &file) == 0 && file.st_uid != 0)
-		needs |= CAPABILITY(CAP_DAC_OVERRIDE);
-	return needs;
+static int places_add(struct places *p, const char *path)
+{
+	p->copies[p->count] = strdup(path);
+	if (!p->copies[p->count])
+		return -ENOMEM;
+	p->directories[p->count] = dirname(p->copies[p->count]);
+	p->count++;
+	return 0;
 }
 
-static void close_mounts(struct confine *c, char *const *directories, unsigned int count)
+static int places_find(struct places *p, const struct options *options)
 {
-	int err = mounts_close((const char *const *)directories, count);
+	int err = places_add(p, SYSCTL_DIRECTORY "/.");
 
-	c->read_only = !err;
-	if (err && err != -EPERM)
-		log_warning("files stay writable (own mount namespace: %s)", strerror(-err));
+	for (unsigned int i = 0; i < options->output_count && !err; i++) {
+		if (options->outputs[i].kind == OUTPUT_FILE)
+			err = places_add(p, options->outputs[i].path);
+	}
+	if (!err && options->metrics)
+		err = places_add(p, options->metrics);
+	return err;
+}
+
+static void places_fini(struct places *p)
+{
+	while (p->count)
+		free(p->copies[--p->count]);
+}
+
+static bool is_roots(const char *path)
+{
+	struct stat st;
+
+	return stat(path, &st) < 0 || st.st_uid == 0;
+}
+
+/* Root without capabilities is a user like others where it owns nothing. */
+static uint64_t file_needs(const struct options *options, const struct places *places)
+{
+	uint64_t needs = 0;
+
+	for (unsigned int i = 0; i < options->output_count; i++) {
+		const struct output *output = &options->outputs[i];
+
+		if (output->kind == OUTPUT_FILE && output->group)
+			needs |= CAPABILITY(CAP_CHOWN);
+		if (output->kind == OUTPUT_FILE && !is_roots(output->path))
+			needs |= CAPABILITY(CAP_DAC_OVERRIDE);
+	}
+	for (unsigned int i = 0; i < places->count; i++) {
+		if (!is_roots(places->directories[i]))
+			needs |= CAPABILITY(CAP_DAC_OVERRIDE);
+	}
+	return needs;
 }
 
 int confine_enter(struct confine *c, const struct options *options)
 {
-	char *directories[DIRECTORIES_MAX], *paths[DIRECTORIES_MAX];
-	unsigned int count = 0;
-	int err = 0;
+	struct places places = { 0 };
+	int err = places_find(&places, options);
 
 	*c = (struct confine) { 0 };
-	for (unsigned int i = 0; i < options->output_count && !err; i++) {
-		if (options->outputs[i].kind != OUTPUT_FILE)
-			continue;
-		paths[count] = strdup(options->outputs[i].path);
-		if (!paths[count]) {
-			err = -ENOMEM;
-			break;
-		}
-		directories[count] = dirname(paths[count]);
-		if (geteuid() == 0 && !options->user)
-			c->keep |= file_needs(&options->outputs[i], directories[count]);
-		count++;
-	}
-	directories[count] = (char *)SYSCTL_DIRECTORY;
-	if (!err)
-		close_mounts(c, directories, count + 1);
-	else
+	if (err) {
 		log_error("giving up rights: %s", strerror(-err));
-	while (count)
-		free(paths[--count]);
-	if (!err && options->user)
-		err = become(options->user);
+	} else {
+		if (geteuid() == 0 && !options->user)
+			c->keep = file_needs(options, &places);
+		err = mounts_close(places.directories, places.count);
+		c->read_only = !err;
+		if (err && err != -EPERM)
+			log_warning("files stay writable (own mount namespace: %s)",
+				    strerror(-err));
+		err = options->user ? become(options->user) : 0;
+	}
+	places_fini(&places);
 	return err ? -1 : 0;
 }
 

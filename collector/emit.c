@@ -123,6 +123,7 @@ void emit_end(struct flow *f, void *data)
 {
 	struct collector *c = data;
 
+	metrics_end(&c->metrics, f);
 	if (f->seen & FLOW_SUPPRESSED)
 		limit_end(c->limit, f, c->join.now_ns);
 	else if (c->options->events_end)
@@ -165,6 +166,22 @@ void emit_summaries(struct collector *c)
 	limit_tell(c->limit, c->join.now_real_ns, emit_summary, c);
 }
 
+static void emit_metrics(struct collector *c, const struct record_sink *sinks, unsigned int count)
+{
+	struct metrics_view view = {
+		.version = NFWHO_VERSION,
+		.ledger = &c->ledger,
+		.sinks = sinks,
+		.sink_count = count,
+		.flows = flow_count(c->flows),
+	};
+	int err = metrics_write(&c->metrics, &view);
+
+	if (err < 0)
+		log_warning("--metrics %s: %s; it is tried again with each ledger",
+			    c->options->metrics, strerror(-err));
+}
+
 void emit_ledger(struct collector *c)
 {
 	struct record_sink sinks[SINKS_MAX];
@@ -175,6 +192,7 @@ void emit_ledger(struct collector *c)
 
 	if (len > 0)
 		sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+	emit_metrics(c, sinks, count);
 }
 
 void emit_gap(struct collector *c, const struct record_gap *gap)

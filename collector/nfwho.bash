@@ -26,13 +26,14 @@ _nfwho()
 	options='--config --output --group --ruleset --hooks --protocols --loopback --rule-limit
 		--events --rate --burst --rate-total --summary-interval --ledger-interval
 		--trace --trace-buffer --lookup --conntrack --sysctl --flows --processes
-		--command-line --label --priority-boost --user --final --log-level --help --version'
+		--command-line --label --metrics --priority-boost --user --final --log-level
+		--help --version'
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then
 		mapfile -t COMPREPLY < <(compgen -W 'run check rules --help --version' -- "$word")
 	elif [[ ${COMP_WORDS[1]} == rules && $COMP_CWORD == 2 ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'install remove show' -- "$word")
-	elif [[ $before == --config || $before == --file ]]; then
+	elif [[ $before == --config || $before == --metrics || $before == --file ]]; then
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 	elif [[ $before == --user ]]; then
 		mapfile -t COMPREPLY < <(compgen -u -- "$word")

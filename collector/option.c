@@ -45,8 +45,9 @@ void options_free(struct options *options)
 		free((char *)options->labels[options->label_count].key);
 		free((char *)options->labels[options->label_count].value);
 	}
+	free(options->metrics);
 	free(options->user);
-	options->user = NULL;
+	options->metrics = options->user = NULL;
 }
 
 /* One line, its end replaced by NUL. The caller has seen that it holds no other NUL. */

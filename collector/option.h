@@ -43,6 +43,7 @@ struct options {
 	struct record_label labels[OPTIONS_LABELS_MAX];
 	unsigned int label_count;
 	uint32_t priority_boost;	/* nice(2), negated */
+	char *metrics;		/* file; NULL: none */
 	char *user;		/* NULL: stay who we are */
 	bool final;
 	int log_level;		/* enum log_level */

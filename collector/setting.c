@@ -12,7 +12,7 @@
 #include <string.h>
 
 static setting_set set_flag, set_choice, set_bits, set_u16, set_u32, set_bytes;
-static setting_set set_events, set_output, set_label, set_user;
+static setting_set set_events, set_output, set_label, set_text;
 
 #define AT(member) offsetof(struct options, member)
 
@@ -111,11 +111,14 @@ const struct setting settings[] = {
 	  set_choice, AT(command_line), .words = command_lines },
 	{ "label", "KEY=VALUE", NULL, "put into every record, repeatable", set_label,
 	  .repeats = true },
+	{ "metrics", "FILE", NULL,
+	  "figures for Prometheus, written at each ledger (node_exporter's textfile collector)",
+	  set_text, AT(metrics), .fixed = true },
 	{ "priority-boost", "N", "10",
 	  "how far we put ourselves before others when the CPU is scarce (nice -N); 0: not at all",
 	  set_u32, AT(priority_boost), 0, 20, .fixed = true },
-	{ "user", "NAME", NULL, "become this user before outputs are opened", set_user,
-	  .fixed = true },
+	{ "user", "NAME", NULL, "become this user before outputs are opened", set_text,
+	  AT(user), .fixed = true },
 	{ "final", "yes|no", "no", "at exit write the connections that are still open",
 	  set_flag, AT(final), .words = yes_no },
 	{ "log-level", "error|warning|info|debug", "info", "diagnostics on stderr",
@@ -278,21 +281,20 @@ static int set_label(const struct setting *setting, struct options *options, con
 	return 0;
 }
 
-static int set_user(const struct setting *setting, struct options *options, const char *value,
+static int set_text(const struct setting *setting, struct options *options, const char *value,
 		    char *why, size_t size)
 {
-	char *name;
+	char **text = place(setting, options), *copy;
 
-	(void)setting;
 	if (!*value) {
-		snprintf(why, size, "\"\" is not the name of a user");
+		snprintf(why, size, "\"\" is not a %s", setting->argument);
 		return -EINVAL;
 	}
-	name = strdup(value);
-	if (!name)
+	copy = strdup(value);
+	if (!copy)
 		return -ENOMEM;
-	free(options->user);
-	options->user = name;
+	free(*text);
+	*text = copy;
 	return 0;
 }
 
@@ -307,13 +309,12 @@ static size_t size_of(const struct setting *setting)
 	       setting->set == set_u32 || setting->set == set_bytes ? sizeof(uint32_t) : 0;
 }
 
-static bool keep_user(struct options *options, const struct options *before)
+static bool keep_text(char **text, const char *before)
 {
-	if (options->user == before->user ||
-	    (options->user && before->user && strcmp(options->user, before->user) == 0))
+	if (*text == before || (*text && before && strcmp(*text, before) == 0))
 		return false;
-	free(options->user);
-	options->user = before->user ? strdup(before->user) : NULL;
+	free(*text);
+	*text = before ? strdup(before) : NULL;
 	return true;
 }
 
@@ -323,8 +324,8 @@ bool setting_keep(const struct setting *setting, struct options *options,
 	const void *from = (const char *)before + setting->at;
 	size_t size = size_of(setting);
 
-	if (setting->set == set_user)
-		return keep_user(options, before);
+	if (setting->set == set_text)
+		return keep_text(place(setting, options), *(char *const *)from);
 	if (memcmp(place(setting, options), from, size) == 0)
 		return false;
 	memcpy(place(setting, options), from, size);
