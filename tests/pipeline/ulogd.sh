@@ -1,25 +1,15 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Debian's ulogd2 takes packets with user and program on its UNIXSOCK input.
-. "$(dirname "$0")/../kernel/lib.sh"
+# Debian's ulogd2 takes packets with user and program on its UNIXSOCK input, with the configuration
+# that we ship.
+. "$(dirname "$0")/lib.sh"
 
 plugins=$(dirname "$(find /usr/lib -name ulogd_inppkt_UNIXSOCK.so 2>/dev/null | head -n 1)")
 [[ -e $plugins/ulogd_output_JSON.so ]] || skip_all "no ulogd2 with JSON"
 
-cat >"$work/ulogd.conf" <<EOF
-[global]
-logfile="$work/ulogd.log"
-plugin="$plugins/ulogd_inppkt_UNIXSOCK.so"
-plugin="$plugins/ulogd_raw2packet_BASE.so"
-plugin="$plugins/ulogd_filter_IP2STR.so"
-plugin="$plugins/ulogd_output_JSON.so"
-stack=us1:UNIXSOCK,base1:BASE,ip2str1:IP2STR,json1:JSON
-[us1]
-socket_path="$work/ulogd"
-[json1]
-file="$work/ulogd.json"
-sync=1
-EOF
+shipped ulogd.conf "/usr/lib/x86_64-linux-gnu/ulogd=$plugins" "/run/nfwho-ulogd.sock=$work/ulogd" \
+	"/var/log/ulog/ulogd.log=$work/ulogd.log" "/var/log/ulog/nfwho.json=$work/ulogd.json" \
+	>"$work/ulogd.conf"
 
 connections=2000
 
