@@ -41,7 +41,7 @@ static int set(const struct sets *sets)
 
 int capability_get(uint64_t *effective)
 {
-	struct sets sets;
+	struct sets sets = { 0 };
 	int err = get(&sets);
 
 	if (!err)
