@@ -19,6 +19,7 @@
 #include "log.h"
 #include "passwd.h"
 #include "portid.h"
+#include "procfs.h"
 #include "rules.h"
 
 #include <errno.h>
@@ -388,6 +389,7 @@ static int open_join(struct collector *c)
 	};
 	int err;
 
+	procfs_read_number(c->proc_fd, "sys/net/ipv4/tcp_syn_retries", &config.syn_retries);
 	config.protocol_count = protocol_numbers(c->options->protocols, config.protocols);
 	err = join_init(&c->join, &config);
 	if (err)

@@ -3,6 +3,7 @@
 #include "ct_message.h"
 #include "ct_timeout.h"
 #include "nl.h"
+#include "procfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -271,29 +272,10 @@ void ct_close(struct ct *ct)
 	free(ct);
 }
 
-static int read_number(const char *path, uint32_t *value)
-{
-	char text[32];
-	char *end;
-	ssize_t n;
-	int fd = open(path, O_RDONLY | O_CLOEXEC);
-
-	if (fd < 0)
-		return -errno;
-	n = read(fd, text, sizeof(text) - 1);
-	if (n < 0)
-		n = -errno;
-	close(fd);
-	if (n < 0)
-		return n;
-	text[n] = '\0';
-	*value = strtoul(text, &end, 10);
-	return end == text ? -EINVAL : 0;
-}
-
 int ct_count(uint32_t *count, uint32_t *max)
 {
-	int err = read_number("/proc/sys/net/netfilter/nf_conntrack_count", count);
+	int err = procfs_read_number(AT_FDCWD, "/proc/sys/net/netfilter/nf_conntrack_count", count);
 
-	return err ? err : read_number("/proc/sys/net/netfilter/nf_conntrack_max", max);
+	return err ? err : procfs_read_number(AT_FDCWD, "/proc/sys/net/netfilter/nf_conntrack_max",
+					      max);
 }

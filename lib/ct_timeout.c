@@ -1,29 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ct_timeout.h"
+#include "procfs.h"
 
 #include <fcntl.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 static uint32_t read_seconds(const char *name)
 {
-	char path[128], text[32];
-	ssize_t n;
-	int fd;
+	char path[128];
+	uint32_t seconds;
 
 	snprintf(path, sizeof(path), "/proc/sys/net/netfilter/nf_conntrack_tcp_timeout_%s", name);
-	fd = open(path, O_RDONLY | O_CLOEXEC);
-	if (fd < 0)
-		return 0;
-	n = read(fd, text, sizeof(text) - 1);
-	close(fd);
-	if (n <= 0)
-		return 0;
-	text[n] = '\0';
-	return (uint32_t)strtoul(text, NULL, 10);
+	return procfs_read_number(AT_FDCWD, path, &seconds) ? 0 : seconds;
 }
 
 void ct_timeout_read(struct ct_timeout *t)

@@ -46,6 +46,16 @@ static bool was_refused(const struct flow *f)
 	       f->packets[0] == 1u + f->syn_retransmits && f->packets[1] >= 1;
 }
 
+/* The socket is gone and nobody said so: not closed by its process, whose own context is always
+ * heard, but ended by a timer or a packet on a CPU that tells nothing while idle. It had sent all its
+ * SYNs, or else an ICMP error came, or anything. */
+static enum flow_reason vanished(const struct flow *f, const struct fate_signs *signs)
+{
+	bool used_up = signs->syn_retries && f->syn_retransmits >= signs->syn_retries;
+
+	return used_up ? REASON_TIMED_OUT : REASON_NONE;
+}
+
 static enum flow_reason failure(const struct flow *f, const struct fate_signs *signs)
 {
 	if (!(f->seen & FLOW_PACKET))
@@ -65,7 +75,7 @@ static enum flow_reason failure(const struct flow *f, const struct fate_signs *s
 		return REASON_REFUSED;
 	if (f->seen & FLOW_CLOSED && f->seen & FLOW_CONNECT && signs->errors_reported &&
 	    !(f->seen & FLOW_ERROR))
-		return REASON_ABORTED;
+		return f->end_ns ? REASON_ABORTED : vanished(f, signs);
 	if (f->seen & FLOW_DESTROY && !(f->seen & (FLOW_CLOSED | FLOW_REMOVED)) &&
 	    !(f->ct_status & IPS_SEEN_REPLY) && !was_reset(f))
 		return REASON_TIMED_OUT;

@@ -153,12 +153,34 @@ static void look_later(struct join *j, struct flow *f)
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_FRESH, j->now_ns);
 }
 
+/* conntrack's word may have found the connect before its packet did. */
+static void absorb_conntrack(struct flow *f, const struct flow *connect)
+{
+	const uint32_t told = FLOW_NEW | FLOW_DESTROY | FLOW_COUNTERS | FLOW_REPLY | FLOW_CT_ID |
+			      FLOW_TCP_STATE | FLOW_REMOVED;
+
+	if (f->seen & (FLOW_NEW | FLOW_DESTROY) || !(connect->seen & (FLOW_NEW | FLOW_DESTROY)))
+		return;
+	f->seen |= connect->seen & told;
+	f->reply_src = connect->reply_src;
+	f->reply_dst = connect->reply_dst;
+	f->reply_sport = connect->reply_sport;
+	f->reply_dport = connect->reply_dport;
+	memcpy(f->bytes, connect->bytes, sizeof(f->bytes));
+	memcpy(f->packets, connect->packets, sizeof(f->packets));
+	f->ct_id = connect->ct_id;
+	f->ct_zone = connect->ct_zone;
+	f->ct_status = connect->ct_status;
+	f->tcp_state = connect->tcp_state;
+}
+
 void join_absorb(struct join *j, struct flow *f, struct flow *connect)
 {
 	const uint32_t witnessed = FLOW_CONNECT | FLOW_PORT | FLOW_ANSWERED | FLOW_ERROR |
 				   FLOW_CLOSED | FLOW_PEER_CLOSED | FLOW_RST | FLOW_KERNEL;
 	uint64_t skaddr = connect->skaddr;
 
+	absorb_conntrack(f, connect);
 	f->seen |= connect->seen & witnessed;
 	f->answer_ns = connect->answer_ns;
 	f->end_ns = connect->end_ns;

@@ -39,6 +39,7 @@ struct join_config {
 	struct ledger *ledger;
 
 	uint32_t net_ns;		/* inode of our network namespace; 0 unknown */
+	uint32_t syn_retries;		/* net.ipv4.tcp_syn_retries as we began; 0 unknown */
 	bool errors_reported;		/* the trace has inet_sk_error_report */
 	bool own_rules;			/* our ruleset logs: it matched by conntrack state */
 	bool output_logged;		/* it logs what leaves this host's sockets */

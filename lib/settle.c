@@ -259,18 +259,30 @@ static bool conntrack_will_tell(const struct join *j, const struct flow *f)
 	return j->config.ct && !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
 }
 
+/* Another flow with this tuple has been confirmed: it may be this one that was meant. */
+static bool conntrack_knows(struct join *j, const struct flow *f)
+{
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
+
+	while (other && (other == f || !(other->seen & (FLOW_NEW | FLOW_DESTROY))))
+		other = flow_next_by_tuple(j->config.flows, other);
+	return other;
+}
+
 static void gather_signs(struct join *j, const struct flow *f, struct fate_signs *signs)
 {
 	*signs = (struct fate_signs) {
 		.conntrack = j->config.ct && !j->foreign_zone,
 		.tracked = j->config.own_rules && f->hook == NF_INET_LOCAL_OUT,
+		.syn_retries = j->config.syn_retries,
 		.errors_reported = j->config.errors_reported && j->config.trace &&
 				   trace_complete_since(j->config.trace, f->start_ns),
 	};
 	/* Asked only where it matters: an entry of an earlier attempt keeps NEW from coming. */
 	if (signs->conntrack && signs->tracked && f->seen & FLOW_CLOSED &&
 	    !(f->seen & (FLOW_NEW | FLOW_DESTROY)))
-		signs->entry_exists = ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
+		signs->entry_exists = conntrack_knows(j, f) ||
+				      ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
 }
 
 /* An ended flow stays for a while: its last retransmission may not have been read yet. One that

@@ -133,15 +133,13 @@ static void name_owner(struct trace *t, struct flow *f, const struct perf_event 
 }
 
 /* A socket that connects anew, or whose address now names another socket. */
-static void forget_socket(struct trace *t, struct flow *f, uint64_t time_ns,
-			  trace_handler *handler, void *data)
+static void forget_socket(struct trace *t, struct flow *f, trace_handler *handler, void *data)
 {
 	flow_unindex_socket(t->config.flows, f);
 	if (f->seen & FLOW_CLOSED)
 		return;
+	/* When is not known: end_ns is left as it is. */
 	f->seen |= FLOW_CLOSED;
-	if (!f->end_ns)
-		f->end_ns = time_ns;
 	handler(f, TRACE_CLOSED, data);
 }
 
@@ -152,7 +150,7 @@ static void connect_begins(struct trace *t, const struct perf_event *event, trac
 
 	t->stats.connects++;
 	if (f)
-		forget_socket(t, f, event->time_ns, handler, data);
+		forget_socket(t, f, handler, data);
 	if (!t->config.loopback && tuple_is_loopback(&event->socket.tuple)) {
 		t->stats.loopback++;
 		return;
@@ -235,7 +233,7 @@ static void socket_changes(struct trace *t, const struct perf_event *event, trac
 	if (!f)
 		return;
 	if (!same_socket(f, &event->socket.tuple)) {
-		forget_socket(t, f, event->time_ns, handler, data);
+		forget_socket(t, f, handler, data);
 		return;
 	}
 
