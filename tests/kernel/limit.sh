@@ -123,7 +123,8 @@ flood()
 	judge_flood
 }
 
-# scan USER TARGETS: connects to each of what the Python expression yields.
+# scan USER TARGETS: connects to each of what the Python expression yields, and waits for no answer
+# longer than 10 ms.
 scan()
 {
 	here python3 -c '
@@ -132,6 +133,7 @@ os.setuid(int(sys.argv[1]))
 for address, port in eval(sys.argv[2]):
     family = socket.AF_INET6 if ":" in address else socket.AF_INET
     with socket.socket(family) as s:
+        s.settimeout(0.01)
         s.connect_ex((address, port))
 ' "$1" "$2" || not_ok "the scan of user $1"
 }
@@ -173,6 +175,34 @@ scans()
 	equal "the ledger adds up" "$(ledger_gaps) $(ledger suppressed)" "0 0 $(sum true count)"
 }
 
+# Dropped before our hook: there is no packet for the equations, but the sums hold all the same.
+unsent()
+{
+	here nft -f - <<-END
+		table inet drops {
+			chain output {
+				type filter hook output priority -300
+				tcp dport 99 drop
+			}
+		}
+	END
+	collector_start --trace on --rate 1 --burst 20 --rate-total 5000 --summary-interval 1 ||
+		return
+	scan 1004 "[('$peer4', 99)] * 200"
+	wait_for 10 all_unsent
+	collector_stop || return
+	here nft delete table inet drops
+	equal "what never left is summed up too" "$(($(starts true) + $(sum true count))) \
+$(($(count_records '.event.reason == "unsent"') + $(sum true reasons.unsent)))" "200 200"
+	equal "and the ledger knows it from the rest" "$(ledger_gaps) $(ledger suppressed) \
+$(ledger unsent) $(ledger unsent_suppressed)" "0 0 0 $(starts true) $(sum true count)"
+}
+
+all_unsent()
+{
+	(($(starts true) + $(sum true count) >= 200))
+}
+
 netns_pair
 ip -n "$PEER" addr add $fresh4/24 dev eth0
 ip -n "$HERE" neigh replace $fresh4 lladdr 02:00:00:00:00:02 dev eth0
@@ -185,4 +215,5 @@ background "$PEER" "$load" serve "${to[@]}" --to $fresh4:80 >"$work/serve"
 wait_for 10 grep -q listening "$work/serve" || exit 1
 flood
 scans
+unsent
 finish
