@@ -48,6 +48,7 @@ here "$load" busy --to $peer4:80 --truth "$work/truth.tsv" --count 10050 --rate 
 # Conntrack forgets a reset connection after ten seconds, and then we write its end.
 wait_for 20 written "$work/all" 20000
 collector_stop && ok "the collector stops in order"
+check "20,000 records are written" test "$(lines "$work/all")" -ge 20000
 for input in "${inputs[@]}"; do
 	wait_for 10 as_many_lines "$work/$input.out" "$work/all"
 	check "$input: $(lines "$work/all") records in, the same objects out" \
