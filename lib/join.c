@@ -468,9 +468,11 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 	    !kept_ns)
 		return;
 	ended_real_ns = entry->stop_real_ns - kept_ns;
-	if (ended_real_ns < f->start_real_ns)
+	if (ended_real_ns < entry->start_real_ns)
 		ended_real_ns = entry->stop_real_ns;	/* a RST took it at once */
-	if (ended_real_ns >= f->start_real_ns && ended_real_ns <= j->now_real_ns)
+	if (ended_real_ns < f->start_real_ns)
+		ended_real_ns = f->start_real_ns;	/* its packet was read late */
+	if (ended_real_ns <= j->now_real_ns)
 		f->end_ns = j->now_ns - (j->now_real_ns - ended_real_ns);
 }
 

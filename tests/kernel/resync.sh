@@ -217,6 +217,16 @@ for n in range(1500):
 	gaps_none "full table"
 }
 
+# Long enough that both sides' FINs are of one entry on a busy machine.
+forget_after()
+{
+	local state
+
+	for state in time_wait close fin_wait last_ack close_wait; do
+		sysctl_in "$HERE" net.netfilter.nf_conntrack_tcp_timeout_$state="$1"
+	done
+}
+
 answered_ended()
 {
 	conntrack_forgets
@@ -228,11 +238,12 @@ serve 80
 background "$PEER" python3 -c "$server"
 wait_for 10 listening "$PEER" 3000
 here nft "table inet warm { chain c { type filter hook output priority 0; ct state new; }; }"
-sysctl_in "$HERE" net.netfilter.nf_conntrack_{acct,timestamp}=1 \
-	net.netfilter.nf_conntrack_tcp_timeout_{time_wait,close,fin_wait,last_ack,close_wait}=1
+sysctl_in "$HERE" net.netfilter.nf_conntrack_{acct,timestamp}=1
 here nft delete table inet warm
+forget_after 2
 flushed --trace on
 flushed --trace off
+forget_after 1
 lost --trace on
 lost --trace off
 full
