@@ -232,6 +232,9 @@ static int open_conntrack(struct collector *c)
 	if (!c->options->conntrack)
 		return 0;
 	say_conntrack_cost();
+	/* Its events tell of ends: nobody is to pay for building and reading them without. */
+	if (!c->options->events_end)
+		return 0;
 	sysctl_init(&c->sysctl, c->options->sysctl);
 	err = ct_open(&c->ct, protocols, count, CT_BUFFER_BYTES);
 	if (err == -EPERM) {

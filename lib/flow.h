@@ -55,6 +55,7 @@ enum flow_reason {
  * that its head is always the next to expire. Order is also that of eviction. */
 enum flow_queue {
 	FLOW_QUEUE_NONE,	/* not in use */
+	FLOW_QUEUE_ENDED,	/* written; a retransmission of it may be read yet */
 	FLOW_QUEUE_ORPHAN,	/* conntrack's word alone: an inbound connection, or ours, early */
 	FLOW_QUEUE_UNSENT,	/* connected and over, and no packet of it was seen yet */
 	FLOW_QUEUE_CONNECT,	/* the trace's word alone: no packet yet */

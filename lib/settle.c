@@ -295,7 +295,7 @@ static void retire(struct join *j, struct flow *f)
 	if (f->seen & (FLOW_NEW | FLOW_CT_ID) && conntrack_will_tell(j, f))
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + DESTROY_NS);
 	else
-		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN, j->now_ns + JOIN_ORPHAN_NS);
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ENDED, j->now_ns + JOIN_CONFIRM_NS);
 }
 
 void join_end(struct join *j, struct flow *f)
@@ -652,6 +652,13 @@ static void recheck_closed(struct join *j, struct flow *f)
 static void expire(struct join *j, struct flow *f, struct lookups *l)
 {
 	switch ((enum flow_queue)f->queue) {
+	case FLOW_QUEUE_ENDED:
+		if (is_behind(j))
+			flow_enqueue(j->config.flows, f, FLOW_QUEUE_ENDED,
+				     j->now_ns + JOIN_CONFIRM_NS);
+		else
+			join_flow_free(j, f);
+		break;
 	case FLOW_QUEUE_ORPHAN:
 		if (is_behind(j))
 			flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN,
@@ -733,6 +740,20 @@ void join_settle(struct join *j)
 	j->config.ledger->pending = j->undecided;
 }
 
+/* How late a queue's deadline may be met when nothing else wakes us: thousands of flows, each with
+ * its own, are one wake-up. Short where a record waits, long where only memory does. */
+static const uint64_t slack_ns[FLOW_QUEUES] = {
+	[FLOW_QUEUE_ENDED] = 250000000,
+	[FLOW_QUEUE_ORPHAN] = 250000000,
+	[FLOW_QUEUE_UNSENT] = 250000000,
+	[FLOW_QUEUE_CONNECT] = 250000000,
+	[FLOW_QUEUE_CLOSED] = 1000000000,
+	[FLOW_QUEUE_UNANSWERED] = 250000000,
+	[FLOW_QUEUE_HELD] = 2000000,
+	[FLOW_QUEUE_CONFIRM] = 5000000,
+	[FLOW_QUEUE_UNSURE] = 5000000,
+};
+
 uint64_t join_next_ns(const struct join *j)
 {
 	uint64_t next_ns = resync_next_ns(j);
@@ -740,8 +761,8 @@ uint64_t join_next_ns(const struct join *j)
 	for (unsigned int q = FLOW_QUEUE_NONE + 1; q < FLOW_QUEUE_OPEN; q++) {
 		const struct flow *f = flow_first(j->config.flows, q);
 
-		if (f && flow_due_ns(f, j->now_ns) < next_ns)
-			next_ns = flow_due_ns(f, j->now_ns);
+		if (f && flow_due_ns(f, j->now_ns) + slack_ns[q] < next_ns)
+			next_ns = flow_due_ns(f, j->now_ns) + slack_ns[q];
 	}
 	return next_ns;
 }
