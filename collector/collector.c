@@ -40,7 +40,6 @@
 /* NFLOG's batches: waking costs ten times a message, and ten milliseconds are soon enough. */
 #define NFLOG_BATCH_BYTES (64u << 10)
 #define NFLOG_BATCH_PACKETS 50
-#define NFLOG_FLUSH_10MS 1
 
 #define PROCESS_LINGER_NS 10000000000ull
 #define PROCESS_COMMAND_LINE_BYTES 4096
@@ -74,6 +73,12 @@ static int know_host(struct collector *c)
 	int err = host_init(&c->host, STATE_DIRECTORY);
 
 	return err ? fail("reading who this host is", err) : 0;
+}
+
+static int receive_handover(struct collector *c)
+{
+	handover_open(&c->handover, c->options);
+	return 0;
 }
 
 static int enter(struct collector *c)
@@ -223,6 +228,17 @@ static void say_conntrack_cost(void)
 			    "refused by the kernel", (unsigned int)(count * 100ull / max), count, max);
 }
 
+static bool take_over_conntrack(struct collector *c)
+{
+	int fd = handover_take(&c->handover, HANDOVER_CONNTRACK);
+
+	if (fd >= 0 && c->handover.same_rules && ct_adopt(&c->ct, fd) == 0)
+		return true;
+	if (fd >= 0)
+		close(fd);
+	return false;
+}
+
 static int open_conntrack(struct collector *c)
 {
 	uint8_t protocols[8];
@@ -236,6 +252,8 @@ static int open_conntrack(struct collector *c)
 	if (!c->options->events_end)
 		return 0;
 	sysctl_init(&c->sysctl, c->options->sysctl);
+	if (take_over_conntrack(c))
+		return 0;
 	err = ct_open(&c->ct, protocols, count, CT_BUFFER_BYTES);
 	if (err == -EPERM) {
 		log_error("not allowed to read conntrack events: CAP_NET_ADMIN is missing");
@@ -264,6 +282,27 @@ static void complain_group(struct collector *c, int err)
 		log_error("binding NFLOG group %u: %s", c->options->group, strerror(-err));
 }
 
+/* A group that is wanted no more is let go at once, and not when the manager forgets it. */
+static bool take_over_group(struct collector *c, const struct nflog_config *config)
+{
+	int fd = handover_take(&c->handover, HANDOVER_GROUP);
+	struct nflog_config before = *config;
+
+	if (fd < 0)
+		return false;
+	before.group = c->handover.account.group;
+	if (!c->handover.received || nflog_adopt(&c->nflog, &before, fd)) {
+		close(fd);
+		return false;
+	}
+	if (before.group == config->group)
+		return true;
+	nflog_unbind(c->nflog);
+	nflog_group_close(c->nflog);
+	c->nflog = NULL;
+	return false;
+}
+
 static int open_group(struct collector *c)
 {
 	struct nflog_config config = {
@@ -271,11 +310,14 @@ static int open_group(struct collector *c)
 		.copy_range_bytes = RULESET_SNAPLEN_BYTES,
 		.buffer_bytes = NFLOG_BATCH_BYTES,
 		.queue_threshold = NFLOG_BATCH_PACKETS,
-		.flush_timeout_10ms = NFLOG_FLUSH_10MS,
+		.flush_timeout_10ms = COLLECTOR_FLUSH_10MS,
 		.receive_buffer_bytes = NFLOG_BUFFER_BYTES,
 	};
-	int err = nflog_group_open(&c->nflog, &config);
+	int err;
 
+	if (take_over_group(c, &config))
+		return 0;
+	err = nflog_group_open(&c->nflog, &config);
 	if (err)
 		complain_group(c, err);
 	return err ? -1 : 0;
@@ -324,6 +366,31 @@ static int stand_rules(struct collector *c)
 	return create_own(c, state);
 }
 
+/* The table of the last run, if it is as we want it; what it counted since is ours. */
+static bool take_over_rules(struct collector *c, const struct ruleset_config *config)
+{
+	const struct account *account = &c->handover.account;
+	int fd = handover_take(&c->handover, HANDOVER_RULES);
+	enum ruleset_state state;
+	uint64_t matched, limited;
+
+	if (fd < 0)
+		return false;
+	if (ruleset_adopt(&c->ruleset, config, fd)) {
+		close(fd);
+		return false;
+	}
+	if (!c->handover.same_rules || ruleset_inspect(c->ruleset, &state, NULL) ||
+	    state != RULESET_OWNED || ruleset_counters(c->ruleset, &matched, &limited))
+		return false;
+	c->ruleset_owned = true;
+	c->ledger.matched_approximate = !account->closed;
+	c->matched_before = account->closed ? account->matched : matched;
+	c->limited_before = account->closed ? account->limited : limited;
+	log_info("the rules of the last run stand: going on where it ended");
+	return true;
+}
+
 static int open_ruleset(struct collector *c)
 {
 	struct ruleset_config config;
@@ -332,7 +399,9 @@ static int open_ruleset(struct collector *c)
 	if (c->options->ruleset == RULESET_MODE_NONE)
 		return 0;
 	rules_config(c->options, &config);
-	err = ruleset_open(&c->ruleset, &config);
+	if (take_over_rules(c, &config))
+		return 0;
+	err = c->ruleset ? 0 : ruleset_open(&c->ruleset, &config);
 	if (!err)
 		err = stand_rules(c);
 	if (err) {
@@ -439,7 +508,7 @@ static int take_older_connects(struct collector *c)
 int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
-		know_host, enter, open_outputs, open_metrics, open_tables, open_trace,
+		receive_handover, know_host, enter, open_outputs, open_metrics, open_tables, open_trace,
 		open_lookup, open_conntrack, open_group, open_limit, open_join, give_up_rights, read_processes,
 		take_older_connects, open_ruleset, guard_open,
 	};
@@ -452,8 +521,22 @@ int collector_open(struct collector *c, const struct options *options)
 	return 0;
 }
 
+void collector_keep(struct collector *c, const struct notify *n)
+{
+	struct handover *h = &c->handover;
+	int unwanted = handover_take(h, HANDOVER_RULES);
+
+	if (unwanted >= 0)
+		close(unwanted);
+	handover_keep(h, n, HANDOVER_ACCOUNT, h->fds[HANDOVER_ACCOUNT]);
+	handover_keep(h, n, HANDOVER_GROUP, nflog_group_fd(c->nflog));
+	handover_keep(h, n, HANDOVER_CONNTRACK, c->ct ? ct_fd(c->ct) : -1);
+	handover_keep(h, n, HANDOVER_RULES, c->ruleset_owned ? ruleset_fd(c->ruleset) : -1);
+}
+
 void collector_close(struct collector *c)
 {
+	handover_close(&c->handover);
 	guard_close(&c->guard);
 	ruleset_close(c->ruleset);
 	if (c->join_ready)

@@ -5,6 +5,7 @@
 #include "confine.h"
 #include "ct.h"
 #include "guard.h"
+#include "handover.h"
 #include "ifname.h"
 #include "join.h"
 #include "limit.h"
@@ -17,6 +18,9 @@
 #include "sink.h"
 #include "sysctl.h"
 
+/* NFLOG's flush timeout, in its own unit. */
+#define COLLECTOR_FLUSH_10MS 1
+
 /* Everything that runs: the sources, the join, the outputs. Opened in one order, closed in the
  * other. */
 
@@ -24,6 +28,7 @@ struct collector {
 	const struct options *options;
 	struct host host;
 	struct confine confine;
+	struct handover handover;
 	int proc_fd;
 
 	struct sinks *sinks;
@@ -80,6 +85,9 @@ void collector_ledger(struct collector *c);
 
 /* Writes what the rate limit held back since the last time. */
 void collector_summaries(struct collector *c);
+
+/* Gives the service manager the sockets, for the next run. */
+void collector_keep(struct collector *c, const struct notify *n);
 
 /* No more packets: the rules go, the group is unbound, what the kernel still held is read and
  * written, then the last ledger. */

@@ -229,14 +229,49 @@ static void count_tail(struct ledger *ledger)
 		ledger->lost_tail = ledger->matched - known;
 }
 
+/* The kernel holds packets back for that long, to send several at once. */
+static void read_last_batch(struct collector *c)
+{
+	const struct timespec wait = { .tv_nsec = 2 * COLLECTOR_FLUSH_10MS * 10000000l };
+
+	nanosleep(&wait, NULL);
+	while (collector_drain(c) > 0)
+		;
+}
+
+/* Nothing is taken down: what is queued from now on is the next run's, in its ledger too. */
+static void stop_for_the_next(struct collector *c)
+{
+	struct ledger *ledger = &c->ledger;
+	uint64_t known;
+
+	read_last_batch(c);
+	join_finish(&c->join, true);
+	collector_read_clocks(c);
+	count_sources(c);
+	count_matched(c);
+	known = ledger->received + ledger->sequence_gap;
+	if (ledger->matched_known)
+		ledger->matched = known + ledger->limited;
+	handover_settle(&c->handover, c->options, c->matched_before + known,
+			c->limited_before + ledger->limited);
+	emit_summaries(c);
+	emit_ledger(c);
+	sinks_drain(c->sinks, 1000);
+}
+
 void collector_stop(struct collector *c)
 {
+	if (c->handover.kept) {
+		stop_for_the_next(c);
+		return;
+	}
 	if (c->ruleset && c->ruleset_owned)
 		ruleset_silence(c->ruleset);
 	nflog_unbind(c->nflog);
 	while (collector_drain(c) > 0)
 		;
-	join_finish(&c->join);
+	join_finish(&c->join, false);
 	collector_read_clocks(c);
 	count_sources(c);
 	count_matched(c);

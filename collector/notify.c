@@ -98,6 +98,46 @@ void notify_reloading(const struct notify *n, uint64_t now_monotonic_ns)
 	tell(n, text);
 }
 
+static void tell_with(const struct notify *n, const char *text, int fd)
+{
+	union {
+		struct cmsghdr header;
+		char space[CMSG_SPACE(sizeof(int))];
+	} control = { 0 };
+	struct iovec iov = { (char *)text, strlen(text) };
+	struct msghdr message = {
+		.msg_name = (void *)&n->address,
+		.msg_namelen = n->address_len,
+		.msg_iov = &iov,
+		.msg_iovlen = 1,
+		.msg_control = &control,
+		.msg_controllen = sizeof(control.space),
+	};
+
+	control.header.cmsg_level = SOL_SOCKET;
+	control.header.cmsg_type = SCM_RIGHTS;
+	control.header.cmsg_len = CMSG_LEN(sizeof(int));
+	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	if (n->fd >= 0)
+		sendmsg(n->fd, &message, MSG_NOSIGNAL);
+}
+
+void notify_forget(const struct notify *n, const char *name)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
+	tell(n, text);
+}
+
+void notify_store(const struct notify *n, const char *name, int fd)
+{
+	char text[128];
+
+	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
+	tell_with(n, text, fd);
+}
+
 void notify_stopping(const struct notify *n)
 {
 	tell(n, "STOPPING=1\nSTATUS=Writing what is left");

@@ -30,6 +30,13 @@ void notify_watchdog(const struct notify *n);
 /* To be followed by notify_ready() when the new configuration is in force, or refused. */
 void notify_reloading(const struct notify *n, uint64_t now_monotonic_ns);
 
+/* A copy of fd into the manager's fd store. It is asked not to look whether the descriptor has an
+ * error, as a netlink socket that overran has. */
+void notify_store(const struct notify *n, const char *name, int fd);
+
+/* What it has under this name goes. */
+void notify_forget(const struct notify *n, const char *name);
+
 void notify_stopping(const struct notify *n);
 
 #endif

@@ -383,6 +383,7 @@ int run_collect(struct options *options)
 		err = loop_open(&l);
 		if (!err) {
 			say_hello(options);
+			collector_keep(&c, &l.notify);
 			say_status(&l, notify_ready);
 			err = loop_run(&l);
 		}

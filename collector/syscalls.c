@@ -19,7 +19,7 @@
 
 /* What the loop, the sources, the outputs and the C library beneath them need. */
 static const char *const needed[] = {
-	"read", "readv", "pread64", "write", "writev", "lseek", "close", "dup",
+	"read", "readv", "pread64", "pwrite64", "write", "writev", "lseek", "close", "dup",
 	"fstat", "stat", "lstat", "newfstatat", "statx", "fstatfs", "statfs", "getdents64",
 	"readlink", "readlinkat", "faccessat", "faccessat2", "access", "getcwd", "fcntl",
 	"recvmsg", "recvfrom", "recvmmsg", "sendmsg", "sendmmsg", "sendto", "bind", "connect",

@@ -105,8 +105,9 @@ void join_settle(struct join *j);
 /* When join_settle() has something to do even if nothing comes in; UINT64_MAX: never. */
 uint64_t join_next_ns(const struct join *j);
 
-/* Decides everything that is still held; hands what is open to config.open. */
-void join_finish(struct join *j);
+/* Decides everything that is still held; hands what is open to config.open. packets_follow: they go
+ * on to queue, for somebody else, so that a connect without one says nothing. */
+void join_finish(struct join *j, bool packets_follow);
 
 /* Text of a flow's log prefix, "" none; pids that share its socket, NULL none. */
 const char *join_prefix(const struct join *j, const struct flow *f);

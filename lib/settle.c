@@ -789,7 +789,7 @@ void join_evict(struct join *j)
 	join_flow_free(j, f);
 }
 
-void join_finish(struct join *j)
+void join_finish(struct join *j, bool packets_follow)
 {
 	static const enum flow_queue waiting[] = { FLOW_QUEUE_HELD, FLOW_QUEUE_UNSURE };
 	static const enum flow_queue open[] = { FLOW_QUEUE_UNANSWERED, FLOW_QUEUE_OPEN,
@@ -812,7 +812,7 @@ void join_finish(struct join *j)
 		lookups_add(j, &lookups, f);
 		lookups_answer(j, &lookups);
 	}
-	while ((f = flow_first(j->config.flows, FLOW_QUEUE_UNSENT)))
+	while (!packets_follow && (f = flow_first(j->config.flows, FLOW_QUEUE_UNSENT)))
 		decide_unsent(j, f);
 	j->config.ledger->pending = j->undecided;
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)

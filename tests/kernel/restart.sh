@@ -1,0 +1,123 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# Restarts under load, with a service manager that keeps descriptors: every connection has one
+# start, none has two, and the ledgers of all runs together hold what the kernel counted.
+
+. "$(dirname "$0")/lib.sh"
+
+netns_pair
+serve 80 81 82
+log=$work/log.json
+said=$work/said
+
+manager_start()
+{
+	coproc MANAGER { here python3 "$here_dir/manager.py" "$work/manager$SECONDS$RANDOM" "$NFWHO" run \
+		--rate 0 --rate-total 0 --output "file:$log,size=0" "$@" 2>>"$said"; }
+	children+=("$MANAGER_PID")
+}
+
+# tell COMMAND…: the answer.
+tell()
+{
+	local answer
+
+	echo "$*" >&"${MANAGER[1]}"
+	read -rt 30 answer <&"${MANAGER[0]}" && echo "$answer"
+}
+
+starts()
+{
+	grep -c '"action":"connection_attempted"' "$log"
+}
+
+enough()
+{
+	(($(starts) >= $1))
+}
+
+# sum FIELD: over the last ledgers of all runs.
+sum()
+{
+	jq -s "map(select(.event.action == \"ledger\")) | group_by(.nfwho.run_id // .agent.ephemeral_id)
+		| map(last.nfwho.ledger.$1 // 0) | add" "$log"
+}
+
+no_table()
+{
+	[[ -z $(here nft list tables) ]]
+}
+
+runs()
+{
+	jq -r '.agent.ephemeral_id' "$log" | sort -u | wc -l
+}
+
+manager_start
+equal "it starts" "$(tell start)" ready
+equal "and gives what is to be kept" "$(tell names)" "account conntrack group rules"
+here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count 6000 --rate 1000 \
+	--truth "$work/truth.tsv" >/dev/null &
+loading=$!
+children+=("$loading")
+for turn in 1 2 3 4 5; do
+	wait_for 20 enough $((turn * 700))
+	answer=$(tell restart)
+	[[ $answer == "ended 0 ready" ]] || not_ok "restart $turn: $answer"
+done
+# As after an upgrade: other options, the same rules.
+tell argument --label=turn=upgraded >/dev/null
+wait_for 20 enough 4500
+equal "it is restarted with other options" "$(tell restart)" "ended 0 ready"
+wait "$loading"
+wait_for 20 enough "$(($(wc -l <"$work/truth.tsv") - 1))"
+records=$log
+compared "every connection has one start, with no wrong owner" "$work/truth.tsv" \
+	--at-least connections=6000 --at-most missing=0 --at-most duplicate=0 --at-most wrong=0
+equal "it is one table still" "$(here nft list tables)" "table inet nfwho"
+equal "it stops" "$(tell stop)" "ended 0"
+equal "there were seven runs" "$(runs)" 7
+equal "their ledgers hold what was received: matched" "$(sum matched)" \
+	"$(($(sum received) + $(sum sequence_gap) + $(sum lost_tail)))"
+equal "nothing was lost" "$(sum sequence_gap) $(sum lost_tail)" "0 0"
+equal "and no line is torn" "$(jq -r '.event.action | select(. == null)' "$log" 2>&1)" ""
+
+# Logged while nobody runs.
+here "$load" short --to "$peer4:81" --count 50 --truth "$work/gap.tsv" >/dev/null
+before=$(starts)
+equal "it starts again" "$(tell start)" ready
+check "what was logged meanwhile is written" wait_for 10 enough $((before + 50))
+compared "each once" "$work/gap.tsv" --at-least connections=50 --at-most missing=0 \
+	--at-most duplicate=0 --at-most wrong=0
+
+# Killed, it leaves no account.
+here "$load" short --to "$peer4:82" --count 20 --truth "$work/kill.tsv" >/dev/null
+wait_for 10 enough $((before + 70))
+equal "it is killed" "$(tell kill)" "ended 9"
+equal "and starts at once" "$(tell start)" ready
+here "$load" short --to "$peer4:82" --count 20 --truth "$work/killed.tsv" >/dev/null
+check "and goes on" wait_for 10 enough $((before + 90))
+equal "with one table" "$(here nft list tables)" "table inet nfwho"
+here "$load" short --to "$peer4:82" --count 3000 --rate 500 --truth "$work/killing.tsv" >/dev/null &
+children+=($!)
+survived=0
+for turn in {1..20}; do
+	seen=$(starts)
+	[[ $(tell kill) == "ended 9" && $(tell start) == ready ]] && survived=$((survived + 1))
+	wait_for 5 enough $((seen + turn))
+done
+equal "killed twenty times under load it starts again at once" "$survived" 20
+equal "with one table still" "$(here nft list tables)" "table inet nfwho"
+equal "and no line torn" "$(jq -r '.event.action | select(. == null)' "$log" 2>&1)" ""
+tell argument --protocols=tcp,udp >/dev/null
+equal "other rules replace those that stand" "$(tell restart)" "ended 0 ready"
+check "they are there" grep -q udp <(here nft list table inet nfwho)
+tell argument --group=618 >/dev/null
+equal "another group replaces the one that was bound" "$(tell restart)" "ended 0 ready"
+equal "only that one is bound" \
+	"$(here awk '{ print $1 }' /proc/self/net/netfilter/nfnetlink_log | tr '\n' ' ')" "618 "
+tell stop >/dev/null
+exec {MANAGER[1]}>&-
+check "without a manager the table goes" wait_for 10 no_table
+finish
