@@ -157,7 +157,7 @@ static void look_later(struct join *j, struct flow *f)
 static void absorb_conntrack(struct flow *f, const struct flow *connect)
 {
 	const uint32_t told = FLOW_NEW | FLOW_DESTROY | FLOW_COUNTERS | FLOW_REPLY | FLOW_CT_ID |
-			      FLOW_TCP_STATE | FLOW_REMOVED;
+			      FLOW_TCP_STATE | FLOW_REMOVED | FLOW_UNCOUNTED;
 
 	if (f->seen & (FLOW_NEW | FLOW_DESTROY) || !(connect->seen & (FLOW_NEW | FLOW_DESTROY)))
 		return;
