@@ -32,7 +32,7 @@ struct options {
 	bool loopback;
 	uint32_t rule_limit;	/* packets per second and rule; 0: no limit */
 	bool events_start, events_end;
-	uint32_t rate, burst, rate_total;	/* records per second; 0: no limit */
+	uint32_t rate, burst, rate_total;	/* connections per second; 0: no limit */
 	uint32_t summary_interval_s, ledger_interval_s;
 	enum choice trace;
 	uint32_t trace_buffer_bytes;	/* per CPU */
