@@ -113,13 +113,19 @@ void join_finish(struct join *j, bool packets_follow);
 const char *join_prefix(const struct join *j, const struct flow *f);
 const uint32_t *join_shared_with(const struct join *j, const struct flow *f, unsigned int *count);
 
-/* Between join.c and settle.c: the instant after which every packet that is read now was sent;
- * whether the only connect with a packet's tuple is the packet's; whether the caller of `connect` can have sent a packet that was
- * logged at this hook (false if its network namespace is known to be the wrong one); gives `f` what `connect` has witnessed and frees `connect`; makes
- * room for one more flow; frees one. */
+/* Between the parts of the join: the instant after which every packet that is read now was sent;
+ * whether packets sent a while ago are not read yet, or a CPU's next record has to tell whether
+ * connects are missing: that something has not come proves nothing now, and may soon; whether the
+ * only connect with a packet's tuple is the packet's; whether the caller of `connect` can have sent
+ * a packet that was logged at this hook (false if its network namespace is known to be the wrong
+ * one). */
 uint64_t join_sent_after(const struct join *j);
+bool join_is_behind(const struct join *j);
 bool join_surely_first(const struct join *j, const struct flow *connect, uint64_t sent_after_ns);
 bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
+
+/* Gives `f` what `connect` has witnessed and frees `connect`; makes room for one more flow; frees one;
+ * keeps the list of those who share its socket; lets go of what is missed least. */
 void join_absorb(struct join *j, struct flow *f, struct flow *connect);
 struct flow *join_flow_new(struct join *j);
 void join_flow_free(struct join *j, struct flow *f);

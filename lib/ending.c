@@ -1,0 +1,128 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Ends. conntrack's DESTROY is final and brings the counters. A socket that closed unanswered ends at
+ * once, after the short time its error report may take. Whoever stays silent is asked for by sock_diag
+ * every few seconds (settle.c), because the CPU that noticed the end may have told nobody.
+ */
+#include "ending.h"
+
+#include "fate.h"
+
+#include <errno.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <netinet/tcp.h>
+
+static bool conntrack_will_tell(const struct join *j, const struct flow *f)
+{
+	return j->config.ct && !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
+}
+
+/* Another flow with this tuple has been confirmed: it may be this one that was meant. */
+static bool conntrack_knows(struct join *j, const struct flow *f)
+{
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
+
+	while (other && (other == f || !(other->seen & (FLOW_NEW | FLOW_DESTROY))))
+		other = flow_next_by_tuple(j->config.flows, other);
+	return other;
+}
+
+static void gather_signs(struct join *j, const struct flow *f, struct fate_signs *signs)
+{
+	*signs = (struct fate_signs) {
+		.conntrack = j->config.ct && !j->foreign_zone,
+		.tracked = j->config.own_rules && f->hook == NF_INET_LOCAL_OUT,
+		.syn_retries = j->config.syn_retries,
+		.errors_reported = j->config.errors_reported && j->config.trace &&
+				   trace_complete_since(j->config.trace, f->start_ns),
+	};
+	/* Asked only where it matters: an entry of an earlier attempt keeps NEW from coming. */
+	if (signs->conntrack && signs->tracked && f->seen & FLOW_CLOSED &&
+	    !(f->seen & (FLOW_NEW | FLOW_DESTROY)))
+		signs->entry_exists = conntrack_knows(j, f) ||
+				      ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
+}
+
+/* An ended flow stays for a while: its last retransmission may not have been read yet. One that
+ * conntrack still remembers stays as long: its entry explains why the same tuple, tried again, gets
+ * no NEW. */
+static void retire(struct join *j, struct flow *f)
+{
+	process_unref(f->process);
+	f->process = NULL;
+	if (f->seen & (FLOW_NEW | FLOW_CT_ID) && conntrack_will_tell(j, f))
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
+	else
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ENDED, j->now_ns + JOIN_CONFIRM_NS);
+}
+
+void join_end(struct join *j, struct flow *f)
+{
+	struct fate_signs signs;
+
+	if (f->start_ns <= j->ct_lost_ns)
+		f->seen |= FLOW_CT_LOST;
+	if (f->seen & FLOW_CT_LOST && !(f->seen & FLOW_DESTROY))
+		j->config.ledger->ends_uncertain++;
+	/* What the next entry counted is missing, or nobody counted on. */
+	if (f->seen & FLOW_REMOVED && !(f->seen & FLOW_DESTROY))
+		f->seen &= ~(uint32_t)FLOW_COUNTERS;
+	gather_signs(j, f, &signs);
+	f->reason = (uint8_t)fate_decide(f, &signs);
+	f->seen |= FLOW_ENDED;
+	if (!(f->seen & FLOW_SUPPRESSED))
+		j->config.ledger->ended++;
+	j->config.end(f, j->config.data);
+	retire(j, f);
+}
+
+/* Over, but the trace has not told why yet: conntrack hears of a RST just before the socket does,
+ * and the error report comes just after the close. */
+static bool is_unexplained(const struct flow *f)
+{
+	if (fate_answered(f) || !(f->seen & FLOW_CONNECT) || f->seen & FLOW_ERROR)
+		return false;
+	return f->seen & (FLOW_DESTROY | FLOW_CLOSED);
+}
+
+/* A missing NEW means something only when all there was has been read. */
+static bool awaits_conntrack(const struct join *j, const struct flow *f)
+{
+	return conntrack_will_tell(j, f) && !(f->seen & (FLOW_NEW | FLOW_CT_ID)) &&
+	       !j->conntrack_current && !j->finishing;
+}
+
+/* Its entry was removed by hand, and there may never be another one; nor does the trace know it. */
+static bool is_forgotten(const struct flow *f)
+{
+	return f->seen & FLOW_REMOVED && !(f->seen & FLOW_NEW) && !f->skaddr;
+}
+
+/* Where a started flow goes from here, with what is known now. */
+void ending_follow(struct join *j, struct flow *f, bool patient)
+{
+	struct flow_table *flows = j->config.flows;
+
+	if (f->seen & FLOW_ENDED) {
+		retire(j, f);
+	} else if (patient && is_unexplained(f)) {
+		flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
+	} else if (f->seen & FLOW_DESTROY) {
+		join_end(j, f);
+	} else if (f->seen & FLOW_CLOSED && !fate_answered(f)) {
+		if (awaits_conntrack(j, f))
+			flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
+		else
+			join_end(j, f);
+	} else if (f->seen & FLOW_CLOSED) {
+		if (conntrack_will_tell(j, f))
+			flow_enqueue(flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
+		else
+			join_end(j, f);
+	} else if (fate_answered(f) && !is_forgotten(f)) {
+		flow_enqueue(flows, f, FLOW_QUEUE_OPEN, j->now_ns);
+	} else {
+		flow_enqueue(flows, f, FLOW_QUEUE_UNANSWERED, j->now_ns + JOIN_RECHECK_NS);
+	}
+}

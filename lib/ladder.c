@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The owner ladder, best rung first: the trace (match.c), then the process that holds the socket's
+ * inode, and so on down (lib/owner). First sure answer wins, and starts the flow.
+ */
+#include "ladder.h"
+
+#include "ending.h"
+#include "match.h"
+
+#include <linux/netfilter.h>
+
+#define PROCESS_OLD_NS 10000000ull
+
+/* What was read at its exec may be old: its file deleted since, its user another one. */
+static void look_at_process(struct join *j, const struct flow *f)
+{
+	struct process *p = f->process;
+
+	if (!p)
+		return;
+	process_read(j->config.processes, p);
+	if (!p->exit_ns && p->checked_ns + PROCESS_OLD_NS < j->now_ns)
+		process_refresh(j->config.processes, p);
+}
+
+static void start(struct join *j, struct flow *f, enum owner_rung rung)
+{
+	struct ledger *ledger = j->config.ledger;
+
+	look_at_process(j, f);
+	j->undecided--;
+	if (!(f->seen & FLOW_CONNECT))
+		f->answer_ns = 0;
+	f->owner = (uint8_t)rung;
+	f->seen |= FLOW_STARTED;
+	if (f->ct_zone)
+		j->foreign_zone = true;
+	if (j->config.start(f, j->config.data)) {
+		ledger->started++;
+		ledger->owner[rung]++;
+	} else {
+		f->seen |= FLOW_SUPPRESSED;
+		ledger->suppressed++;
+	}
+	ending_follow(j, f, !j->finishing);
+}
+
+static void start_traced(struct join *j, struct flow *f)
+{
+	if (f->seen & FLOW_KERNEL)
+		start(j, f, OWNER_KERNEL);
+	else
+		start(j, f, OWNER_TRACE);
+}
+
+void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
+{
+	if (query->process) {
+		process_unref(f->process);
+		f->process = process_ref(query->process);
+		if (query->holder_count > 1)
+			join_remember_holders(j, f, query);
+	}
+	if (query->socket_found && !query->socket_orphan) {
+		f->uid = query->socket_uid;
+		f->seen |= FLOW_UID;
+	}
+	if (query->cgroup_id)
+		f->cgroup_id = query->cgroup_id;
+	if (query->rung == OWNER_SOCKET)
+		f->owner = OWNER_SOCKET;
+	else if (!query->unfinished || j->finishing ||
+		 j->now_ns - f->packet_ns >= JOIN_UNSURE_NS) {
+		start(j, f, query->rung);
+		return;
+	}
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+}
+
+/* The tuple was looked up a while after its packet was sent. A port can be in use again by then,
+ * by another process: then that one's packet has been logged too, and is read by now. */
+void ladder_confirm(struct join *j, struct flow *f)
+{
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
+	bool used_again = f->packet_ns <= j->nflog_lost_ns;
+
+	if (join_is_behind(j)) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+		return;
+	}
+	for (; other && !used_again; other = flow_next_by_tuple(j->config.flows, other))
+		used_again = other != f && other->start_ns >= f->start_ns &&
+			     other->seen & (FLOW_PACKET | FLOW_CONNECT);
+	if (!used_again) {
+		start(j, f, OWNER_SOCKET);
+		return;
+	}
+	process_unref(f->process);
+	f->process = NULL;
+	start(j, f, f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE);
+}
+
+void ladder_lookups_answer(struct join *j, struct ladder_lookups *l)
+{
+	if (l->count)
+		owner_lookup(j->config.owner, l->queries, l->count);
+	for (unsigned int i = 0; i < l->count; i++)
+		ladder_answer(j, l->flows[i], &l->queries[i]);
+	l->count = 0;
+}
+
+void ladder_lookups_add(struct join *j, struct ladder_lookups *l, struct flow *f)
+{
+	if (l->count == LADDER_LOOKUPS_MAX)
+		ladder_lookups_answer(j, l);
+	l->queries[l->count] = (struct owner_query) {
+		.tuple = f->tuple,
+		.ifindex = f->ifindex_out,
+		.uid = f->uid,
+		.has_uid = f->seen & FLOW_UID,
+		.from_packet = f->seen & FLOW_PACKET,
+	};
+	l->flows[l->count++] = f;
+	/* Out of the queue that is being worked through. */
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSURE, j->now_ns + JOIN_UNSURE_NS);
+}
+
+/* Nobody on this host connected it, as far as can be told here. */
+static void start_unowned(struct join *j, struct flow *f)
+{
+	if (f->hook == NF_INET_PRE_ROUTING) {
+		/* The hook is there for containers' connections; this one came from outside. */
+		j->undecided--;
+		j->config.ledger->filtered++;
+		join_flow_free(j, f);
+		return;
+	}
+	start(j, f, OWNER_NONE);
+}
+
+void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, bool last_chance)
+{
+	bool held = f->queue == FLOW_QUEUE_HELD;
+	enum match_verdict verdict = MATCH_NOBODY;
+
+	if (f->seen & FLOW_CONNECT && (f->process || f->seen & FLOW_KERNEL)) {
+		start_traced(j, f);
+		return;
+	}
+	if (f->seen & FLOW_INGRESS) {
+		start(j, f, OWNER_NONE);
+		return;
+	}
+	if (f->owner == OWNER_SOCKET) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+		return;
+	}
+	if (j->config.trace && !(f->seen & (FLOW_CONNECT | FLOW_RESUMED)))
+		verdict = match_connect(j, f, held || last_chance);
+	if (verdict == MATCH_UNSURE)
+		j->unmatched_ns = j->now_ns;
+	if (verdict == MATCH_TAKEN && (f->process || f->seen & FLOW_KERNEL))
+		start_traced(j, f);
+	else if (verdict == MATCH_UNSURE && (join_is_behind(j) || (held && !last_chance)))
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSURE, j->now_ns + JOIN_UNSURE_NS);
+	else if (verdict == MATCH_UNSURE && !last_chance)
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
+	else if (match_is_forwarded(f))
+		start_unowned(j, f);
+	else
+		ladder_lookups_add(j, l, f);
+}

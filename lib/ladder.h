@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_LADDER_H
+#define NFWHO_LADDER_H
+
+#include "join.h"
+
+/* Whose a flow is: the trace's word, or the lower rungs'. Part of the join. */
+
+#define LADDER_LOOKUPS_MAX 64
+
+/* Questions for the lower rungs, answered together: one walk of /proc serves all. Zeroed memory is
+ * an empty set. */
+struct ladder_lookups {
+	struct flow *flows[LADDER_LOOKUPS_MAX];
+	struct owner_query queries[LADDER_LOOKUPS_MAX];
+	unsigned int count;
+};
+
+/* Starts the flow, holds it, or puts it among the lookups. last_chance: it has waited long enough. */
+void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, bool last_chance);
+
+void ladder_lookups_add(struct join *j, struct ladder_lookups *l, struct flow *f);
+void ladder_lookups_answer(struct join *j, struct ladder_lookups *l);
+
+/* Takes a lower rung's answer: starts the flow, or has it wait until the answer is certain. */
+void ladder_answer(struct join *j, struct flow *f, struct owner_query *query);
+
+/* The wait is over: starts it with the holder that was found, or without. */
+void ladder_confirm(struct join *j, struct flow *f);
+
+#endif

@@ -1,0 +1,236 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * Which connect a packet belongs to.
+ *
+ * The one with this very tuple; or the only pending one that fits, if nothing was lost since it
+ * began, its process is in the packet's network namespace and the socket with this tuple exists; or
+ * the one candidate whose process holds the socket's inode. While several fit nobody is taken: their
+ * next transition tells their ports.
+ *
+ * A SYN is never seen before its connect (the event precedes the packet, and the rings are read
+ * after it), so a packet that no connect fits need not wait: its socket is older than the trace, or
+ * a record was lost, or nobody called connect(). But packets may be read late, and by then the tuple
+ * may have been used again: nothing here rests on when a packet was read.
+ */
+#include "match.h"
+
+#include <linux/netfilter.h>
+
+#define CANDIDATES_MAX 64
+
+bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook)
+{
+	const struct process *p = connect->process;
+	bool ours;
+
+	if (hook == NF_INET_LOCAL_IN)
+		return false;
+	if (!p || !(p->known & PROCESS_NETNS) || !j->config.net_ns)
+		return true;
+	ours = p->netns == j->config.net_ns;
+	return hook == NF_INET_LOCAL_OUT || hook == NF_INET_POST_ROUTING ? ours : !ours;
+}
+
+/* The same, but known for certain. */
+bool match_surely_sends(struct join *j, struct flow *connect, uint8_t hook)
+{
+	if (!connect->process)
+		return false;
+	process_read(j->config.processes, connect->process);
+	return connect->process->known & PROCESS_NETNS && join_may_send(j, connect, hook);
+}
+
+/* Packets sent a while ago are not read yet, or a CPU's next record has to tell whether connects are
+ * missing: that something has not come proves nothing now, and may soon. */
+bool join_is_behind(const struct join *j)
+{
+	if (j->finishing)
+		return false;
+	return j->packets_read_ns + JOIN_CONFIRM_NS < j->now_ns ||
+	       (j->config.trace && trace_in_doubt(j->config.trace));
+}
+
+/* NFLOG gives no time of sending for what leaves this host. When the queue was last empty, all
+ * that had been sent a flush timeout before was read. */
+uint64_t join_sent_after(const struct join *j)
+{
+	return j->packets_read_ns > JOIN_CONFIRM_NS ? j->packets_read_ns - JOIN_CONFIRM_NS : 0;
+}
+
+/* It is, if it began before the packet was sent, or if every connect since then is known: an
+ * earlier user of the tuple, whose packet this could be, would be in the table. */
+bool join_surely_first(const struct join *j, const struct flow *connect, uint64_t sent_after_ns)
+{
+	return connect->start_ns <= sent_after_ns ||
+	       trace_complete_since(j->config.trace, sent_after_ns);
+}
+
+static bool lacks_packet(const struct flow *f)
+{
+	return (f->seen & (FLOW_CONNECT | FLOW_PACKET)) == FLOW_CONNECT;
+}
+
+bool match_is_forwarded(const struct flow *f)
+{
+	return f->hook == NF_INET_FORWARD || f->hook == NF_INET_PRE_ROUTING;
+}
+
+void match_ask_socket(struct join *j, const struct flow *f, struct owner_query *query)
+{
+	*query = (struct owner_query) { .tuple = f->tuple, .ifindex = f->ifindex_out };
+	if (!match_is_forwarded(f))
+		owner_socket(j->config.owner, query);
+}
+
+bool join_lives(struct join *j, const struct flow *f)
+{
+	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
+	struct owner_query query;
+
+	if (f->seen & FLOW_CLOSED || (newest != f && newest->seen & FLOW_PACKET))
+		return false;
+	match_ask_socket(j, f, &query);
+	return query.socket_found && query.socket_state != TCP_TIME_WAIT &&
+	       query.socket_state != TCP_CLOSE;
+}
+
+/* Connects that can be this packet's, newest first. */
+struct candidates {
+	struct flow *flows[CANDIDATES_MAX];
+	unsigned int count;
+	bool complete;		/* these are all */
+};
+
+static void candidates_add(struct candidates *c, struct flow *connect)
+{
+	if (c->count < CANDIDATES_MAX)
+		c->flows[c->count++] = connect;
+	else
+		c->complete = false;
+}
+
+static void collect_exact(struct join *j, const struct flow *f, struct candidates *c)
+{
+	struct flow *connect = flow_by_tuple(j->config.flows, &f->tuple);
+
+	*c = (struct candidates) { .complete = true };
+	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect))
+		if (lacks_packet(connect) && connect->start_ns <= f->packet_ns &&
+		    join_may_send(j, connect, f->hook))
+			candidates_add(c, connect);
+}
+
+static void collect_pending(struct join *j, const struct flow *f, struct candidates *c)
+{
+	struct flow *connect = flow_by_pending(j->config.flows, &f->tuple);
+
+	*c = (struct candidates) { .complete = true };
+	for (; connect && c->complete; connect = flow_next_by_pending(j->config.flows, connect))
+		if (connect->start_ns <= f->packet_ns && join_may_send(j, connect, f->hook) &&
+		    trace_port_possible(j->config.trace, connect, f->tuple.sport))
+			candidates_add(c, connect);
+}
+
+static void take(struct join *j, struct flow *f, struct flow *connect)
+{
+	if (!(connect->seen & FLOW_PORT))
+		trace_learn_port(j->config.trace, connect, f->tuple.sport);
+	join_absorb(j, f, connect);
+}
+
+/* The one pending connect there is, if it is surely this packet's. */
+static bool take_only(struct join *j, struct flow *f, const struct candidates *c)
+{
+	struct flow *connect = c->flows[0];
+	struct owner_query query;
+
+	if (c->count != 1 || !c->complete ||
+	    !trace_complete_since(j->config.trace, connect->start_ns) ||
+	    !match_surely_sends(j, connect, f->hook))
+		return false;
+	match_ask_socket(j, f, &query);
+	if (!query.socket_found && !match_is_forwarded(f))
+		return false;
+	take(j, f, connect);
+	return true;
+}
+
+/* The one candidate whose process holds the packet's socket. */
+static bool take_holder(struct join *j, struct flow *f, const struct candidates *c)
+{
+	struct flow *holder = NULL;
+	struct owner_query query;
+
+	match_ask_socket(j, f, &query);
+	if (!query.socket_found || !query.inode || !c->complete)
+		return false;
+	for (unsigned int i = 0; i < c->count; i++) {
+		struct flow *connect = c->flows[i];
+
+		if (!connect->process ||
+		    owner_holds(j->config.owner, connect->process->pid, query.inode) != 1)
+			continue;
+		if (holder)
+			return false;
+		holder = connect;
+	}
+	if (!holder)
+		return false;
+	take(j, f, holder);
+	return true;
+}
+
+/* Packets of this tuple that have been read and are nobody's yet. */
+unsigned int match_undecided(struct join *j, const struct tuple *tuple, uint64_t after,
+			     unsigned int *newer)
+{
+	struct flow *f = flow_by_tuple(j->config.flows, tuple);
+	unsigned int count = 0;
+
+	*newer = 0;
+	for (; f; f = flow_next_by_tuple(j->config.flows, f)) {
+		if ((f->seen & (FLOW_PACKET | FLOW_CONNECT | FLOW_STARTED)) != FLOW_PACKET)
+			continue;
+		count++;
+		*newer += f->number > after;
+	}
+	return count;
+}
+
+/* One tuple, used several times before we came to read its packets. Within one namespace its
+ * connects follow one another, and so do its packets; if there are as many of the one as of the
+ * other, and nothing was lost, the first belongs to the first. */
+static bool take_in_order(struct join *j, struct flow *f, const struct candidates *c)
+{
+	unsigned int newer, packets = match_undecided(j, &f->tuple, f->number, &newer);
+
+	for (unsigned int i = 0; i < c->count; i++)
+		if (!match_surely_sends(j, c->flows[i], f->hook))
+			return false;
+	if (!c->complete || packets != c->count || f->sent_after_ns <= j->nflog_lost_ns)
+		return false;
+	take(j, f, c->flows[newer]);
+	return true;
+}
+
+enum match_verdict match_connect(struct join *j, struct flow *f, bool ask_holders)
+{
+	bool complete = trace_complete_since(j->config.trace, f->sent_after_ns);
+	struct candidates c;
+
+	collect_exact(j, f, &c);
+	if (c.count == 1 && join_surely_first(j, c.flows[0], f->sent_after_ns)) {
+		take(j, f, c.flows[0]);
+		return MATCH_TAKEN;
+	}
+	if (c.count > 1 && complete && !join_is_behind(j) && take_in_order(j, f, &c))
+		return MATCH_TAKEN;
+	if (c.count)
+		return MATCH_UNSURE;
+	collect_pending(j, f, &c);
+	if (!c.count)
+		return MATCH_NOBODY;
+	if (complete && (take_only(j, f, &c) || (ask_holders && take_holder(j, f, &c))))
+		return MATCH_TAKEN;
+	return MATCH_UNSURE;
+}

@@ -1,0 +1,81 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+#include "unsent.h"
+
+#include "match.h"
+
+#include <linux/netfilter.h>
+#include <netinet/tcp.h>
+
+/* A child that ended before it could be asked for its network namespace had its parent's, if the
+ * address it connected from is one of ours. */
+static bool is_from_here(struct join *j, struct flow *f)
+{
+	struct tuple to_source = tuple_reverse(&f->tuple);
+
+	if (match_surely_sends(j, f, NF_INET_LOCAL_OUT))
+		return true;
+	return f->process && !(f->process->known & PROCESS_NETNS) && f->process->forked &&
+	       f->process->netns == j->config.net_ns &&
+	       route_is_local(j->config.route, &to_source) == 1;
+}
+
+/* A connect without a packet, over or still silent. */
+void unsent_decide(struct join *j, struct flow *f)
+{
+	unsigned int newer;
+	bool logged = false;
+
+	if (!j->finishing && match_undecided(j, &f->tuple, 0, &newer)) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_ORPHAN_NS);
+		return;
+	}
+
+	for (unsigned int i = 0; i < j->config.protocol_count; i++)
+		logged |= j->config.protocols[i] == f->tuple.protocol;
+	if (!logged || !j->config.output_logged || !(f->seen & FLOW_CLOSED) ||
+	    f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
+	    !trace_complete_since(j->config.trace, f->start_ns) || !is_from_here(j, f) ||
+	    tuple_is_loopback(&f->tuple) || route_is_local(j->config.route, &f->tuple) != 0) {
+		j->trace_only++;
+		join_flow_free(j, f);
+		return;
+	}
+	f->hook = NF_INET_LOCAL_OUT;
+	f->owner = OWNER_TRACE;
+	f->seen |= FLOW_STARTED;
+	j->trace_only++;
+	if (j->config.start(f, j->config.data)) {
+		j->config.ledger->unsent++;
+	} else {
+		f->seen |= FLOW_SUPPRESSED;
+		j->config.ledger->unsent_suppressed++;
+	}
+	f->reason = REASON_UNSENT;
+	f->seen |= FLOW_ENDED;
+	j->config.end(f, j->config.data);
+	join_flow_free(j, f);
+}
+
+/* No packet yet. Established without one: it does not pass our hook. Otherwise it may be a connect
+ * whose packets are dropped before it, and its end is worth a record. */
+void unsent_recheck(struct join *j, struct flow *f)
+{
+	bool elsewhere = !join_may_send(j, f, NF_INET_LOCAL_OUT);
+	struct owner_query query;
+
+	if (f->seen & FLOW_RESUMED) {
+		match_ask_socket(j, f, &query);
+		if (query.socket_found && query.socket_state == TCP_SYN_SENT)
+			flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT,
+				     j->now_ns + JOIN_RECHECK_NS);
+		else
+			join_flow_free(j, f);
+		return;
+	}
+	if (f->seen & FLOW_ANSWERED || (elsewhere && j->config.output_logged)) {
+		j->trace_only++;
+		join_flow_free(j, f);
+		return;
+	}
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT, j->now_ns + JOIN_RECHECK_NS);
+}
