@@ -26,6 +26,10 @@
 /* A NEW would have been read this long after its connection's start. */
 #define NEW_IS_READ_NS 1000000000ull
 
+/* A drain takes no longer, even on a busy machine: what is read in it may be that much newer than
+ * its clock. */
+#define DRAIN_NS 100000000ull
+
 struct join_holders {
 	uint64_t number;	/* of the flow */
 	unsigned int count;
@@ -326,6 +330,40 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 		f->seen |= FLOW_UNTRACKED;
 }
 
+/* What conntrack alone has told of this packet's connection, the oldest first: packets are logged
+ * in the order of their entries. */
+static struct flow *find_orphan(struct join *j, const struct flow *f)
+{
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple), *orphan = NULL;
+
+	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
+		if (other->queue != FLOW_QUEUE_ORPHAN || other == f)
+			continue;
+		if (f->seen & FLOW_CT_ID && (f->ct_id != other->ct_id || f->ct_zone != other->ct_zone))
+			continue;
+		if (other->start_real_ns + DRAIN_NS >= f->start_real_ns)
+			orphan = other;
+	}
+	return orphan;
+}
+
+/* conntrack is read last, up to a later instant than the trace, so that its word can come before
+ * that of the connect, when there is no flow yet to take it. */
+static void adopt_orphan(struct join *j, struct flow *f)
+{
+	struct flow *orphan;
+
+	if (f->seen & (FLOW_NEW | FLOW_DESTROY | FLOW_UNTRACKED))
+		return;
+	orphan = find_orphan(j, f);
+	if (!orphan)
+		return;
+	absorb_conntrack(f, orphan);
+	if (!f->end_ns)
+		f->end_ns = orphan->end_ns;
+	join_flow_free(j, orphan);
+}
+
 void join_packet(struct join *j, const struct nflog_packet *packet)
 {
 	const struct packet *p = &packet->packet;
@@ -359,6 +397,7 @@ void join_packet(struct join *j, const struct nflog_packet *packet)
 		flow_index_tuple(j->config.flows, f);
 	}
 	fill_from_packet(j, f, packet);
+	adopt_orphan(j, f);
 	look_later(j, f);
 }
 
