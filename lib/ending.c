@@ -41,6 +41,7 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 	if (signs->conntrack && signs->tracked && f->seen & FLOW_CLOSED &&
 	    !(f->seen & (FLOW_NEW | FLOW_DESTROY)))
 		signs->entry_exists = conntrack_knows(j, f) ||
+				      join_confirmed_since(j, &f->tuple, f->start_ns) ||
 				      ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
 }
 

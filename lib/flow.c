@@ -178,6 +178,11 @@ uint32_t flow_queue_count(const struct flow_table *t, enum flow_queue queue)
 	return t->queues[queue].count;
 }
 
+uint64_t flow_tuple_hash(const struct flow_table *t, const struct tuple *tuple)
+{
+	return tuple_hash(tuple, &t->key);
+}
+
 static uint32_t *tuple_bucket(const struct flow_table *t, const struct tuple *tuple)
 {
 	return &t->by_tuple[tuple_hash(tuple, &t->key) & (t->buckets - 1)];

@@ -144,6 +144,9 @@ bool flow_table_full(const struct flow_table *t);
 uint32_t flow_count(const struct flow_table *t);
 uint32_t flow_queue_count(const struct flow_table *t, enum flow_queue queue);
 
+/* The keyed hash that the table uses, for whoever wants another table by tuple. */
+uint64_t flow_tuple_hash(const struct flow_table *t, const struct tuple *tuple);
+
 /* By tuple: newest first; several flows may share one. Changing f->tuple of an indexed flow is not
  * allowed: unindex it before. */
 void flow_index_tuple(struct flow_table *t, struct flow *f);

@@ -30,6 +30,9 @@
  * its clock. */
 #define DRAIN_NS 100000000ull
 
+/* 1 MiB, touched as it is used. */
+#define CONFIRMED_SLOTS (1u << 18)
+
 struct join_holders {
 	uint64_t number;	/* of the flow */
 	unsigned int count;
@@ -40,7 +43,8 @@ struct join_holders {
 int join_init(struct join *j, const struct join_config *config)
 {
 	*j = (struct join) { .config = *config, .prefix_count = 1 };
-	return 0;
+	j->confirmed = calloc(CONFIRMED_SLOTS, sizeof(*j->confirmed));
+	return j->confirmed ? 0 : -ENOMEM;
 }
 
 void join_fini(struct join *j)
@@ -53,12 +57,25 @@ void join_fini(struct join *j)
 	}
 	for (unsigned int i = 1; i < j->prefix_count; i++)
 		free(j->prefixes[i]);
+	free(j->confirmed);
 }
 
 void join_clock(struct join *j, uint64_t now_ns, uint64_t now_real_ns)
 {
 	j->now_ns = now_ns;
 	j->now_real_ns = now_real_ns;
+}
+
+static uint32_t *confirmed_slot(const struct join *j, const struct tuple *tuple)
+{
+	return &j->confirmed[flow_tuple_hash(j->config.flows, tuple) % CONFIRMED_SLOTS];
+}
+
+bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns)
+{
+	uint32_t at_ms = *confirmed_slot(j, tuple);
+
+	return at_ms && (int32_t)(at_ms - (uint32_t)(since_ns / 1000000)) >= 0;
 }
 
 void join_nflog_lost(struct join *j)
@@ -548,6 +565,8 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 
 	if (entry->zone)
 		j->foreign_zone = true;
+	if (entry->kind != CT_DUMPED)
+		*confirmed_slot(j, &entry->original) = (uint32_t)(j->now_ns / 1000000);
 	f = conntrack_flow(j, entry);
 	if (!f) {
 		if (entry->kind == CT_DUMPED)

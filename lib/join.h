@@ -74,6 +74,9 @@ struct join {
 	uint64_t trace_only;		/* connects whose packet never came */
 	bool foreign_zone;		/* a conntrack zone other than 0 is in use */
 	bool finishing;
+	uint32_t *confirmed;		/* by tuple hash: when conntrack last had a word, CLOCK_MONOTONIC
+					 * in milliseconds. A tuple used again may give it to another
+					 * flow than the one that lacks it */
 	char *prefixes[256];		/* [0] stands for none */
 	unsigned int prefix_count;
 	struct join_holders *holders;
@@ -113,12 +116,14 @@ void join_finish(struct join *j, bool packets_follow);
 const char *join_prefix(const struct join *j, const struct flow *f);
 const uint32_t *join_shared_with(const struct join *j, const struct flow *f, unsigned int *count);
 
-/* Between the parts of the join: the instant after which every packet that is read now was sent;
+/* Between the parts of the join: whether conntrack had a word on this tuple since then, or on one
+ * that shares its place; the instant after which every packet that is read now was sent;
  * whether packets sent a while ago are not read yet, or a CPU's next record has to tell whether
  * connects are missing: that something has not come proves nothing now, and may soon; whether the
  * only connect with a packet's tuple is the packet's; whether the caller of `connect` can have sent
  * a packet that was logged at this hook (false if its network namespace is known to be the wrong
  * one). */
+bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns);
 uint64_t join_sent_after(const struct join *j);
 bool join_is_behind(const struct join *j);
 bool join_surely_first(const struct join *j, const struct flow *connect, uint64_t sent_after_ns);
