@@ -47,9 +47,12 @@ both "a fork for each connection" short 80 --workers 2 --count $((count / 8)) --
 both "a program for each connection, 2,000 a second" spawn 80 --workers 2 --rate 2000 \
 	--count 4000 -- --at-least executable.right%=99.9 --at-least parent_pid.right%=99.9 \
 	--at-least parent_name.right%=99.9
-both "a program for each connection, 300 a second" spawn 80 --workers 1 --rate 300 --count 600 -- \
-	--at-least executable.right%=100 --at-least parent_pid.right%=100 \
-	--at-least parent_name.right%=100 --at-least command_line.right%=99
+for peer in $peer4 "[$peer6]"; do
+	timely "a program for each connection, 300 a second, to $peer" command_line.right% 99 \
+		loaded "a program for each connection, 300 a second, to $peer" spawn "$peer:80" \
+		--workers 1 --rate 300 --count 600 -- --at-least executable.right%=100 \
+		--at-least parent_pid.right%=100 --at-least parent_name.right%=100
+done
 both "refused as fast as they come" refused 81 --workers 4 --count $((count / 4)) --
 loaded "two users" busy $peer4:80 --workers 4 --uid 0 --uid 65534 --count 4000 --
 
