@@ -132,7 +132,8 @@ int handover_take(struct handover *h, enum handover_kind kind)
 	return fd;
 }
 
-void handover_keep(const struct handover *h, const struct notify *n, enum handover_kind kind, int fd)
+void handover_keep(const struct handover *h, const struct notify *n, enum handover_kind kind,
+		   int fd)
 {
 	if (!h->kept)
 		return;

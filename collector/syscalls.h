@@ -15,8 +15,8 @@ struct syscalls {
  * taken it over would make kills it (another program, other processes' memory, code made at run
  * time, sockets of other families, a file for writing that is not in a directory held open, a way
  * to more rights); anything else fails with ENOSYS, so that a newer C library can do it the old
- * way. Sets no_new_privs. Returns 0 or -errno: -EINVAL (this kernel has no seccomp filters), -EOPNOTSUPP
- * (AddressSanitizer, which looks for leaks with ptrace(2), is in this program). */
+ * way. Sets no_new_privs. Returns 0 or -errno: -EINVAL (this kernel has no seccomp filters),
+ * -EOPNOTSUPP (AddressSanitizer, which looks for leaks with ptrace(2), is in this program). */
 int syscalls_limit(const struct syscalls *syscalls);
 
 #endif

@@ -125,8 +125,8 @@ elif ((sanitized)); then
 	skip "no call is refused" "there is no filter with AddressSanitizer"
 else
 	traced
-	# Slowed down, it comes too late for most.
-	named=1
+	# Slowed down, it comes too late for them.
+	named=0
 	confinement "under strace" --trace on
 	equal "no call is refused" "$(refused)" ""
 	confinement "under strace, without the trace" --trace off
