@@ -25,7 +25,7 @@ bool fate_answered(const struct flow *f)
 static bool was_blocked(const struct flow *f, const struct fate_signs *signs)
 {
 	const uint32_t excuses = FLOW_NEW | FLOW_DESTROY | FLOW_CT_ID | FLOW_UNTRACKED |
-				 FLOW_CT_LOST | FLOW_OLD_ENTRY | FLOW_RESUMED;
+				 FLOW_CT_LOST | FLOW_LATE | FLOW_RESUMED;
 
 	return signs->conntrack && signs->tracked && !signs->entry_exists &&
 	       (f->seen & (FLOW_PACKET | FLOW_CLOSED)) == (FLOW_PACKET | FLOW_CLOSED) &&
@@ -76,7 +76,9 @@ static enum flow_reason failure(const struct flow *f, const struct fate_signs *s
 	if (f->seen & FLOW_CLOSED && f->seen & FLOW_CONNECT && signs->errors_reported &&
 	    !(f->seen & FLOW_ERROR))
 		return f->end_ns ? REASON_ABORTED : vanished(f, signs);
-	if (f->seen & FLOW_DESTROY && !(f->seen & (FLOW_CLOSED | FLOW_REMOVED)) &&
+	/* Of its own entry, not of one that it shared with another use of the tuple. */
+	if (f->seen & FLOW_DESTROY && f->seen & FLOW_CT_ID &&
+	    !(f->seen & (FLOW_CLOSED | FLOW_REMOVED | FLOW_CT_LOST)) &&
 	    !(f->ct_status & IPS_SEEN_REPLY) && !was_reset(f))
 		return REASON_TIMED_OUT;
 	return REASON_NONE;

@@ -28,7 +28,8 @@ enum flow_seen {
 	FLOW_ENDED	= 1 << 17,	/* its end was handed on */
 	FLOW_SUPPRESSED	= 1 << 18,	/* held back by the rate limit: its end will be too */
 	FLOW_CT_LOST	= 1 << 19,	/* conntrack messages were lost while it lived */
-	FLOW_OLD_ENTRY	= 1 << 20,	/* conntrack knew the tuple before its first packet */
+	FLOW_LATE	= 1 << 20,	/* its packet was read late, and when it was sent is not known:
+					 * conntrack may have had its word before */
 	FLOW_UNTRACKED	= 1 << 21,	/* the packet carried no conntrack entry: notrack */
 	FLOW_MIDSTREAM	= 1 << 22,	/* no connect fits: picked up in the middle */
 	FLOW_RESUMED	= 1 << 23,	/* was open before this run */

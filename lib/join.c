@@ -207,6 +207,7 @@ void join_absorb(struct join *j, struct flow *f, struct flow *connect)
 	f->end_ns = connect->end_ns;
 	f->error = connect->error;
 	if (!(f->seen & FLOW_STARTED)) {
+		f->seen &= ~(uint32_t)FLOW_LATE;
 		process_unref(f->process);
 		f->process = connect->process;
 		connect->process = NULL;
@@ -317,8 +318,10 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 	j->undecided++;
 	f->seen |= FLOW_PACKET;
 	f->packet_ns = 0;
-	if (!(f->seen & FLOW_CONNECT))
+	if (!(f->seen & FLOW_CONNECT)) {
 		f->sent_after_ns = join_sent_after(j);
+		f->seen |= join_is_behind(j) ? FLOW_LATE : 0;
+	}
 	if (!(f->seen & FLOW_CONNECT)) {
 		f->start_ns = j->now_ns;
 		f->start_real_ns = j->now_real_ns;

@@ -152,6 +152,9 @@ const char *record_rung(enum owner_rung rung);
 /* event.outcome: "success", "failure", or NULL where it is not known. */
 const char *record_outcome(const struct flow *flow);
 
+/* Whether both ends of its time are known: not of a packet that was read late. */
+bool record_lasted(const struct flow *flow);
+
 /* Whether ports (not ICMP's id and type) stand in the tuple. */
 bool record_has_ports(const struct tuple *t);
 

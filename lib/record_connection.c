@@ -106,7 +106,7 @@ static void add_event(struct record *r, struct json *j, const struct view *v)
 	if (v->action == RECORD_CONNECTION_ENDED) {
 		if (v->end_real_ns)
 			add_time(r, j, "end", v->end_real_ns);
-		if (v->end_real_ns && flow->start_ns && flow->end_ns >= flow->start_ns)
+		if (v->end_real_ns && record_lasted(flow))
 			json_number(j, "duration", flow->end_ns - flow->start_ns);
 		if (record_outcome(flow))
 			json_word(j, "outcome", record_outcome(flow));

@@ -154,3 +154,9 @@ uint64_t record_end_real_ns(const struct flow *flow, const struct record_context
 		return 0;
 	return context->now_real_ns - ago_ns;
 }
+
+bool record_lasted(const struct flow *flow)
+{
+	return flow->start_ns && flow->end_ns && flow->end_ns >= flow->start_ns &&
+	       !(flow->seen & FLOW_LATE);
+}

@@ -137,7 +137,7 @@ static void add_fate(struct line *l, enum record_action action, const struct flo
 	if (flow->seen & FLOW_COUNTERS)
 		add(l, " %llu/%llu B", (unsigned long long)flow->bytes[0],
 		    (unsigned long long)flow->bytes[1]);
-	if (flow->end_ns && flow->start_ns && flow->end_ns >= flow->start_ns)
+	if (record_lasted(flow))
 		add_duration(l, flow->end_ns - flow->start_ns);
 }
 
