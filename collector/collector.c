@@ -33,10 +33,6 @@
 
 #define STATE_DIRECTORY "/var/lib/nfwho"
 
-/* Read buffers for a second or so of not being scheduled at 40,000 connections/s. */
-#define NFLOG_BUFFER_BYTES (32u << 20)
-#define CT_BUFFER_BYTES (32u << 20)
-
 /* NFLOG's batches: waking costs ten times a message, and ten milliseconds are soon enough. */
 #define NFLOG_BATCH_BYTES (64u << 10)
 #define NFLOG_BATCH_PACKETS 50
@@ -254,7 +250,7 @@ static int open_conntrack(struct collector *c)
 	sysctl_init(&c->sysctl, c->options->sysctl);
 	if (take_over_conntrack(c))
 		return 0;
-	err = ct_open(&c->ct, protocols, count, CT_BUFFER_BYTES);
+	err = ct_open(&c->ct, protocols, count, c->options->receive_buffer_bytes);
 	if (err == -EPERM) {
 		log_error("not allowed to read conntrack events: CAP_NET_ADMIN is missing");
 		return -1;
@@ -311,7 +307,7 @@ static int open_group(struct collector *c)
 		.buffer_bytes = NFLOG_BATCH_BYTES,
 		.queue_threshold = NFLOG_BATCH_PACKETS,
 		.flush_timeout_10ms = COLLECTOR_FLUSH_10MS,
-		.receive_buffer_bytes = NFLOG_BUFFER_BYTES,
+		.receive_buffer_bytes = c->options->receive_buffer_bytes,
 	};
 	int err;
 

@@ -25,7 +25,7 @@ _nfwho()
 
 	options='--config --output --group --ruleset --hooks --protocols --loopback --rule-limit
 		--events --rate --burst --rate-total --summary-interval --ledger-interval
-		--trace --trace-buffer --lookup --conntrack --sysctl --flows --processes
+		--trace --trace-buffer --receive-buffer --lookup --conntrack --sysctl --flows --processes
 		--command-line --label --metrics --priority-boost --user --final --log-level
 		--help --version'
 	COMPREPLY=()

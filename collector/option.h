@@ -35,6 +35,7 @@ struct options {
 	uint32_t rate, burst, rate_total;	/* connections per second; 0: no limit */
 	uint32_t summary_interval_s, ledger_interval_s;
 	enum choice trace;
+	uint32_t receive_buffer_bytes;	/* of each netlink socket */
 	uint32_t trace_buffer_bytes;	/* per CPU */
 	enum owner_lookup_mode lookup;
 	bool conntrack, sysctl;
