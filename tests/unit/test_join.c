@@ -1,0 +1,377 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The join with made-up evidence: what the kernel sends in an order or with a delay that no test can
+ * bring about. The two processes are real, so that their network namespace can be read.
+ */
+#include "join.h"
+
+#include <arpa/inet.h>
+#include <fcntl.h>
+#include <linux/netfilter.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#define MS 1000000ull
+#define BEGIN_NS (1000 * 1000 * MS)
+#define SOCKET 0xffff888012340000ull
+
+struct world {
+	struct join join;
+	struct ledger ledger;
+	struct flow_table *flows;
+	struct process_table *processes;
+	struct owner *owner;
+	struct trace *trace;
+	struct route *route;
+	int proc_fd;
+	pid_t pid[2];
+	uint64_t now_ns;
+
+	unsigned int started, ended;
+	uint32_t seq[8];		/* of each start: which packet it was */
+	uint32_t owner_pid[8];		/* 0: unnamed */
+	uint8_t rung[8], reason[8];
+};
+
+static bool take_start(struct flow *f, void *data)
+{
+	struct world *w = data;
+
+	assert_true(w->started < 8);
+	w->seq[w->started] = f->tcp_seq;
+	w->owner_pid[w->started] = f->process ? f->process->pid : 0;
+	w->rung[w->started++] = f->owner;
+	return true;
+}
+
+static void take_end(struct flow *f, void *data)
+{
+	struct world *w = data;
+
+	assert_true(w->ended < 8);
+	w->reason[w->ended++] = f->reason;
+}
+
+static void take_open(struct flow *f, void *data)
+{
+	(void)f;
+	(void)data;
+}
+
+static int set_up(void **state)
+{
+	struct world *w = calloc(1, sizeof(*w));
+	struct process_config processes = { .max_processes = 1024, .linger_ns = 1,
+					    .command_line_max_bytes = 256 };
+	struct owner_config owner = { .mode = OWNER_LOOKUP_AUTO };
+	struct trace_config trace;
+	struct join_config config = {
+		.errors_reported = true, .own_rules = true, .output_logged = true,
+		.protocols = { IPPROTO_TCP }, .protocol_count = 1,
+		.start = take_start, .end = take_end, .open = take_open, .data = w,
+	};
+	struct stat st;
+
+	for (int i = 0; i < 2; i++) {
+		w->pid[i] = fork();
+		if (!w->pid[i]) {
+			pause();
+			_exit(0);
+		}
+	}
+	w->proc_fd = processes.proc_fd = owner.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY);
+	if (stat("/proc/self/ns/net", &st) || flow_table_new(&w->flows, 1024) ||
+	    process_table_new(&w->processes, &processes))
+		return -1;
+	owner.processes = w->processes;
+	trace = (struct trace_config) { .flows = w->flows, .processes = w->processes };
+	if (owner_new(&w->owner, &owner) || trace_new(&w->trace, &trace) || route_open(&w->route))
+		return -1;
+	config.net_ns = (uint32_t)st.st_ino;
+	config.flows = w->flows;
+	config.processes = w->processes;
+	config.owner = w->owner;
+	config.trace = w->trace;
+	config.route = w->route;
+	config.ledger = &w->ledger;
+	*state = w;
+	w->now_ns = BEGIN_NS;
+	return join_init(&w->join, &config);
+}
+
+static int tear_down(void **state)
+{
+	struct world *w = *state;
+
+	for (int i = 0; i < 2; i++) {
+		kill(w->pid[i], SIGKILL);
+		waitpid(w->pid[i], NULL, 0);
+	}
+	join_fini(&w->join);
+	route_close(w->route);
+	trace_free(w->trace);
+	owner_free(w->owner);
+	flow_table_free(w->flows);
+	process_table_free(w->processes);
+	close(w->proc_fd);
+	free(w);
+	return 0;
+}
+
+static struct tuple to_server(uint16_t sport)
+{
+	return (struct tuple) {
+		.src.ip4 = htonl(0xcb007101), .dst.ip4 = htonl(0xcb007102), .family = AF_INET,
+		.protocol = IPPROTO_TCP, .sport = htons(sport), .dport = htons(443),
+	};
+}
+
+static void pass(struct world *w, uint64_t ns)
+{
+	w->now_ns += ns;
+	join_clock(&w->join, w->now_ns, w->now_ns);
+}
+
+/* Process `who` changes the state of its n-th socket. */
+static void transition(struct world *w, int who, unsigned int n, uint8_t from, uint8_t to,
+		       uint16_t sport)
+{
+	struct perf_event event = {
+		.kind = PERF_SOCKET_STATE, .time_ns = w->now_ns,
+		.pid = (uint32_t)w->pid[who], .tid = (uint32_t)w->pid[who],
+		.socket = { .skaddr = SOCKET + n * 64, .tuple = to_server(sport),
+			    .protocol = IPPROTO_TCP, .old_state = from, .new_state = to },
+	};
+
+	pass(w, 1000);
+	join_trace(&w->join, &event);
+}
+
+static void connects(struct world *w, int who, unsigned int n)
+{
+	transition(w, who, n, TCP_CLOSE, TCP_SYN_SENT, 0);
+}
+
+static void route(struct world *w, int who, uint16_t sport)
+{
+	struct perf_event event = {
+		.kind = PERF_ROUTE, .time_ns = w->now_ns, .pid = (uint32_t)w->pid[who],
+		.tid = (uint32_t)w->pid[who], .route.tuple = to_server(sport),
+	};
+
+	pass(w, 1000);
+	join_trace(&w->join, &event);
+}
+
+static void lives_and_dies(struct world *w, int who, unsigned int n, uint16_t sport)
+{
+	connects(w, who, n);
+	route(w, who, sport);
+	transition(w, who, n, TCP_SYN_SENT, TCP_ESTABLISHED, sport);
+	transition(w, who, n, TCP_ESTABLISHED, TCP_CLOSE, sport);
+}
+
+static void packet(struct world *w, uint16_t sport, uint32_t seq)
+{
+	struct nflog_packet p = {
+		.packet = { .tuple = to_server(sport), .tcp_seq = seq,
+			    .tcp_flags = PACKET_TCP_SYN, .ports_known = true },
+		.prefix = "nfwho", .hook = NF_INET_LOCAL_OUT, .uid = 0, .has_uid = true,
+	};
+
+	w->ledger.received++;
+	join_packet(&w->join, &p);
+}
+
+/* All that was queued has been read, or not. */
+static void settle(struct world *w, bool all_read)
+{
+	if (all_read)
+		w->join.packets_read_ns = w->now_ns;
+	pass(w, 1000);
+	w->join.conntrack_current = true;
+	join_settle(&w->join);
+}
+
+static void wait_out(struct world *w)
+{
+	for (int i = 0; i < 1000; i++) {
+		pass(w, MS);
+		settle(w, true);
+	}
+}
+
+/* The packet with this sequence number belongs to process `who`; -1: to nobody. */
+static void expect(struct world *w, uint32_t seq, int who)
+{
+	unsigned int n = 0;
+
+	while (n < w->started && w->seq[n] != seq)
+		n++;
+	assert_true(n < w->started);
+	assert_int_equal(w->owner_pid[n], who < 0 ? 0 : w->pid[who]);
+	assert_int_equal(w->rung[n] == OWNER_TRACE, who >= 0);
+}
+
+static void a_packet_finds_its_connect_and_its_retransmission_the_same(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 7);
+	settle(w, true);
+	packet(w, 40000, 7);
+	settle(w, true);
+	assert_int_equal(w->started, 1);
+	expect(w, 7, 0);
+	assert_int_equal(w->ledger.retransmits, 1);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_CLOSE, 40000);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->reason[0], REASON_ABORTED);
+}
+
+/* Two connects to one address, neither port known: nobody is named before a transition tells. */
+static void of_two_pending_connects_none_is_taken_by_its_order(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	connects(w, 0, 1);
+	connects(w, 1, 2);
+	packet(w, 40001, 1);
+	packet(w, 40000, 2);
+	settle(w, true);
+	assert_int_equal(w->started, 0);
+	transition(w, 1, 2, TCP_SYN_SENT, TCP_ESTABLISHED, 40001);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
+	settle(w, true);
+	assert_int_equal(w->started, 2);
+	expect(w, 1, 1);
+	expect(w, 2, 0);
+}
+
+/* The tuple was used by one process, then by another, before the packets of either were read. */
+static void a_tuple_used_twice_is_told_apart_when_all_is_read(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	lives_and_dies(w, 0, 1, 40000);
+	lives_and_dies(w, 1, 2, 40000);
+	pass(w, 200 * MS);
+	packet(w, 40000, 1);
+	settle(w, false);
+	assert_int_equal(w->started, 0);
+	packet(w, 40000, 2);
+	wait_out(w);
+	assert_int_equal(w->started, 2);
+	expect(w, 1, 0);
+	expect(w, 2, 1);
+}
+
+static void a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	lives_and_dies(w, 0, 1, 40000);
+	lives_and_dies(w, 1, 2, 40000);
+	pass(w, 200 * MS);
+	packet(w, 40000, 2);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 2, -1);
+}
+
+/* What the ring lost may have been the connect of this packet: the later one is not taken for it. */
+static void the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost(void **state)
+{
+	struct world *w = *state;
+	struct perf_event lost = { .kind = PERF_LOST, .lost.count = 5 };
+
+	settle(w, true);
+	pass(w, 100 * MS);
+	lost.time_ns = w->now_ns;
+	join_trace(&w->join, &lost);
+	pass(w, MS);
+	lives_and_dies(w, 1, 2, 40000);
+	pass(w, 100 * MS);
+	packet(w, 40000, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, -1);
+}
+
+/* An accepted socket got the address of one whose end was never told. */
+static void a_socket_address_used_again_is_another_socket(void **state)
+{
+	struct world *w = *state;
+	struct tuple accepted = to_server(443);
+	struct perf_event event = {
+		.kind = PERF_SOCKET_STATE,
+		.socket = { .skaddr = SOCKET + 64, .tuple = accepted, .protocol = IPPROTO_TCP,
+			    .old_state = TCP_ESTABLISHED, .new_state = TCP_FIN_WAIT1 },
+	};
+
+	settle(w, true);
+	connects(w, 0, 1);
+	event.socket.tuple.dport = htons(50000);
+	event.time_ns = w->now_ns;
+	join_trace(&w->join, &event);
+	packet(w, 443, 1);
+	settle(w, true);
+	wait_out(w);
+	expect(w, 1, -1);
+}
+
+static void every_packet_is_accounted_for(void **state)
+{
+	struct world *w = *state;
+	struct nflog_packet middle = {
+		.packet = { .tuple = to_server(1), .tcp_flags = PACKET_TCP_ACK, .ports_known = true },
+		.prefix = "", .hook = NF_INET_LOCAL_OUT,
+	};
+
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	packet(w, 40000, 1);
+	packet(w, 41000, 1);
+	w->ledger.received++;
+	join_packet(&w->join, &middle);
+	wait_out(w);
+	assert_int_equal(w->ledger.received, w->ledger.started + w->ledger.suppressed +
+			 w->ledger.retransmits + w->ledger.midstream + w->ledger.filtered +
+			 w->join.undecodable + w->ledger.evicted + w->ledger.pending);
+	assert_int_equal(w->ledger.started, 2);
+	assert_int_equal(w->ledger.midstream, 1);
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(a_packet_finds_its_connect_and_its_retransmission_the_same),
+		TEST(of_two_pending_connects_none_is_taken_by_its_order),
+		TEST(a_tuple_used_twice_is_told_apart_when_all_is_read),
+		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
+		TEST(the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost),
+		TEST(a_socket_address_used_again_is_another_socket),
+		TEST(every_packet_is_accounted_for),
+	};
+
+	return cmocka_run_group_tests_name("join", tests, NULL, NULL);
+}
