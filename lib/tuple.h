@@ -11,11 +11,12 @@
 typedef uint16_t be16;
 typedef uint32_t be32;
 
-/* An IPv4 address fills ip4 and leaves the other 12 bytes zero. */
+/* An IPv4 address fills ip4 and leaves the other 12 bytes zero: set by tuple_set_addresses(), as an
+ * initialiser of ip4 alone need not clear the rest. The longest comes first, so that {0} does. */
 union address {
-	be32 ip4;
-	struct in6_addr ip6;
 	uint8_t bytes[16];
+	struct in6_addr ip6;
+	be32 ip4;
 };
 
 /* One direction of a conversation, in its original direction: what the application's own socket

@@ -14,10 +14,11 @@
 
 static struct tuple make(uint32_t source, uint16_t port)
 {
-	return (struct tuple) {
-		.src.ip4 = htonl(source), .dst.ip4 = htonl(0xcb007109), .family = AF_INET,
-		.protocol = IPPROTO_TCP, .sport = htons(port), .dport = htons(443),
-	};
+	struct tuple t = { .protocol = IPPROTO_TCP, .sport = htons(port), .dport = htons(443) };
+	be32 src = htonl(source), dst = htonl(0xcb007109);
+
+	tuple_set_addresses(&t, AF_INET, &src, &dst);
+	return t;
 }
 
 static int set_up(void **state)

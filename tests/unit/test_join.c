@@ -129,10 +129,11 @@ static int tear_down(void **state)
 
 static struct tuple to_server(uint16_t sport)
 {
-	return (struct tuple) {
-		.src.ip4 = htonl(0xcb007101), .dst.ip4 = htonl(0xcb007102), .family = AF_INET,
-		.protocol = IPPROTO_TCP, .sport = htons(sport), .dport = htons(443),
-	};
+	struct tuple t = { .protocol = IPPROTO_TCP, .sport = htons(sport), .dport = htons(443) };
+	be32 src = htonl(0xcb007101), dst = htonl(0xcb007102);
+
+	tuple_set_addresses(&t, AF_INET, &src, &dst);
+	return t;
 }
 
 static void pass(struct world *w, uint64_t ns)
