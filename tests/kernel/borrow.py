@@ -36,8 +36,11 @@ def sockets(pid, groups):
     wanted = {f"socket:[{inode}]" for inode in inodes(pid, groups)}
     pidfd = os.pidfd_open(pid)
     for name in os.listdir(f"/proc/{pid}/fd"):
-        if os.readlink(f"/proc/{pid}/fd/{name}") not in wanted:
-            continue
+        try:
+            if os.readlink(f"/proc/{pid}/fd/{name}") not in wanted:
+                continue
+        except FileNotFoundError:
+            continue  # a file that was open for a moment
         fd = libc.syscall(SYS_pidfd_getfd, pidfd, int(name), 0)
         if fd < 0:
             sys.exit(os.strerror(ctypes.get_errno()))
