@@ -96,17 +96,23 @@ struct flow *join_flow_new(struct join *j)
 	return flow_new(j->config.flows);
 }
 
-void join_flow_free(struct join *j, struct flow *f)
+void join_forget_holders(struct join *j, struct flow *f)
 {
 	struct join_holders *h;
 
-	if (f->seen & FLOW_SHARED) {
-		HASH_FIND(hh, j->holders, &f->number, sizeof(f->number), h);
-		if (h) {
-			HASH_DEL(j->holders, h);
-			free(h);
-		}
+	if (!(f->seen & FLOW_SHARED))
+		return;
+	HASH_FIND(hh, j->holders, &f->number, sizeof(f->number), h);
+	if (h) {
+		HASH_DEL(j->holders, h);
+		free(h);
 	}
+	f->seen &= ~(uint32_t)FLOW_SHARED;
+}
+
+void join_flow_free(struct join *j, struct flow *f)
+{
+	join_forget_holders(j, f);
 	flow_free(j->config.flows, f);
 }
 
@@ -114,6 +120,7 @@ void join_remember_holders(struct join *j, struct flow *f, const struct owner_qu
 {
 	struct join_holders *h = calloc(1, sizeof(*h));
 
+	join_forget_holders(j, f);
 	if (!h)
 		return;
 	h->number = f->number;

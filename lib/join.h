@@ -130,11 +130,12 @@ bool join_surely_first(const struct join *j, const struct flow *connect, uint64_
 bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
 
 /* Gives `f` what `connect` has witnessed and frees `connect`; makes room for one more flow; frees one;
- * keeps the list of those who share its socket; lets go of what is missed least. */
+ * keeps the list of those who share its socket, and drops it; lets go of what is missed least. */
 void join_absorb(struct join *j, struct flow *f, struct flow *connect);
 struct flow *join_flow_new(struct join *j);
 void join_flow_free(struct join *j, struct flow *f);
 void join_remember_holders(struct join *j, struct flow *f, const struct owner_query *query);
+void join_forget_holders(struct join *j, struct flow *f);
 void join_evict(struct join *j);
 
 /* And with resync.c: what an entry tells of a flow while it stands, and at its end; whether the flow's

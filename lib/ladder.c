@@ -56,6 +56,9 @@ static void start_traced(struct join *j, struct flow *f)
 
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 {
+	bool again = query->unfinished && !j->finishing &&
+		     j->now_ns - f->packet_ns < JOIN_UNSURE_NS;
+
 	if (query->process) {
 		process_unref(f->process);
 		f->process = process_ref(query->process);
@@ -68,14 +71,36 @@ void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 	}
 	if (query->cgroup_id)
 		f->cgroup_id = query->cgroup_id;
-	if (query->rung == OWNER_SOCKET)
-		f->owner = OWNER_SOCKET;
-	else if (!query->unfinished || j->finishing ||
-		 j->now_ns - f->packet_ns >= JOIN_UNSURE_NS) {
+	if (query->rung == OWNER_SOCKET || (query->rung == OWNER_CGROUP && !again)) {
+		f->owner = (uint8_t)query->rung;
+	} else if (!again) {
 		start(j, f, query->rung);
 		return;
 	}
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+}
+
+/* Whether `other` may have had the tuple after f. Both clocks are needed: a packet has the time at
+ * which it was read, a connect the time at which it was made. */
+static bool may_be_later(const struct flow *f, const struct flow *other)
+{
+	uint64_t since_ns = f->seen & FLOW_CONNECT ? f->start_ns : f->sent_after_ns;
+
+	if (other->seen & FLOW_PACKET)
+		return !other->packet_ns || other->packet_ns >= f->packet_ns;
+	return other->seen & FLOW_CONNECT && other->start_ns >= since_ns;
+}
+
+/* What the lookup said is another socket's. NFLOG tells both ids or neither: a user without a group
+ * was the lookup's word, too. */
+static void take_back(struct join *j, struct flow *f)
+{
+	process_unref(f->process);
+	f->process = NULL;
+	f->cgroup_id = 0;
+	join_forget_holders(j, f);
+	if (!(f->seen & FLOW_GID))
+		f->seen &= ~(uint32_t)FLOW_UID;
 }
 
 /* The tuple was looked up a while after its packet was sent. A port can be in use again by then,
@@ -90,14 +115,12 @@ void ladder_confirm(struct join *j, struct flow *f)
 		return;
 	}
 	for (; other && !used_again; other = flow_next_by_tuple(j->config.flows, other))
-		used_again = other != f && other->start_ns >= f->start_ns &&
-			     other->seen & (FLOW_PACKET | FLOW_CONNECT);
+		used_again = other != f && may_be_later(f, other);
 	if (!used_again) {
-		start(j, f, OWNER_SOCKET);
+		start(j, f, f->owner);
 		return;
 	}
-	process_unref(f->process);
-	f->process = NULL;
+	take_back(j, f);
 	start(j, f, f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE);
 }
 
@@ -105,8 +128,12 @@ void ladder_lookups_answer(struct join *j, struct ladder_lookups *l)
 {
 	if (l->count)
 		owner_lookup(j->config.owner, l->queries, l->count);
-	for (unsigned int i = 0; i < l->count; i++)
+	for (unsigned int i = 0; i < l->count; i++) {
+		/* No witness answered. */
+		if (l->queries[i].rung == OWNER_UNDECIDED)
+			l->queries[i].rung = l->queries[i].has_uid ? OWNER_UID : OWNER_NONE;
 		ladder_answer(j, l->flows[i], &l->queries[i]);
+	}
 	l->count = 0;
 }
 
@@ -152,7 +179,7 @@ void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, boo
 		start(j, f, OWNER_NONE);
 		return;
 	}
-	if (f->owner == OWNER_SOCKET) {
+	if (f->owner != OWNER_UNDECIDED) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
 		return;
 	}

@@ -25,7 +25,7 @@ void ladder_lookups_answer(struct join *j, struct ladder_lookups *l);
 /* Takes a lower rung's answer: starts the flow, or has it wait until the answer is certain. */
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query);
 
-/* The wait is over: starts it with the holder that was found, or without. */
+/* The wait is over: starts it with the holder or cgroup that was found, or without. */
 void ladder_confirm(struct join *j, struct flow *f);
 
 #endif

@@ -90,7 +90,7 @@ static void expire(struct join *j, struct flow *f, struct ladder_lookups *l)
 		recheck_unanswered(j, f);
 		break;
 	case FLOW_QUEUE_CONFIRM:
-		if (f->owner == OWNER_SOCKET)
+		if (f->owner != OWNER_UNDECIDED)
 			ladder_confirm(j, f);
 		else
 			ladder_lookups_add(j, l, f);	/* the search for its holder had to stop */
@@ -202,13 +202,14 @@ void join_finish(struct join *j, bool packets_follow)
 
 	j->finishing = true;
 	settle_fresh(j, &lookups, true);
+	ladder_lookups_answer(j, &lookups);
 	for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
 		while ((f = flow_first(j->config.flows, waiting[i])))
 			flow_enqueue(j->config.flows, f, FLOW_QUEUE_FRESH, j->now_ns);
 	settle_fresh(j, &lookups, true);
 	ladder_lookups_answer(j, &lookups);
 	while ((f = flow_first(j->config.flows, FLOW_QUEUE_CONFIRM))) {
-		if (f->owner == OWNER_SOCKET) {
+		if (f->owner != OWNER_UNDECIDED) {
 			ladder_confirm(j, f);
 			continue;
 		}
