@@ -118,6 +118,14 @@ bool trace_port_possible(const struct trace *t, const struct flow *connect, be16
 	return connect->tuple.sport == sport;
 }
 
+/* Without a port there is only the address to go by, and the end of its socket and the connect of the
+ * next one there, often to the same place, can both have been lost. If that one closes, this one has
+ * too, sooner or later; nothing else that it does says anything. */
+static bool may_be_another(const struct trace *t, const struct flow *f)
+{
+	return !(f->seen & FLOW_PORT) && !trace_complete_since(t, f->start_ns);
+}
+
 static void name_owner(struct trace *t, struct flow *f, const struct perf_event *event)
 {
 	struct process *process = process_get(t->config.processes, event->pid);
@@ -234,6 +242,11 @@ static void socket_changes(struct trace *t, const struct perf_event *event, trac
 		return;
 	if (!same_socket(f, &event->socket.tuple)) {
 		forget_socket(t, f, handler, data);
+		return;
+	}
+	if (may_be_another(t, f)) {
+		if (event->socket.new_state == TCP_CLOSE)
+			forget_socket(t, f, handler, data);
 		return;
 	}
 

@@ -337,6 +337,28 @@ static void a_socket_address_used_again_is_another_socket(void **state)
 	expect(w, 1, -1);
 }
 
+/* What the ring lost was the end of the first socket and the connect of the next one at its address,
+ * which goes to the same server and is another process's. */
+static void a_port_is_not_learnt_from_an_address_used_again_during_a_loss(void **state)
+{
+	struct world *w = *state;
+	struct perf_event lost = { .kind = PERF_LOST, .lost.count = 5 };
+
+	settle(w, true);
+	connects(w, 0, 1);
+	pass(w, MS);
+	lost.time_ns = w->now_ns;
+	join_trace(&w->join, &lost);
+	pass(w, MS);
+	transition(w, 1, 1, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
+	pass(w, 100 * MS);
+	settle(w, true);
+	packet(w, 40000, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, -1);
+}
+
 static void every_packet_is_accounted_for(void **state)
 {
 	struct world *w = *state;
@@ -371,6 +393,7 @@ int main(void)
 		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
 		TEST(the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost),
 		TEST(a_socket_address_used_again_is_another_socket),
+		TEST(a_port_is_not_learnt_from_an_address_used_again_during_a_loss),
 		TEST(every_packet_is_accounted_for),
 	};
 
