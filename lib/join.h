@@ -74,6 +74,7 @@ struct join {
 	uint64_t trace_only;		/* connects whose packet never came */
 	bool foreign_zone;		/* a conntrack zone other than 0 is in use */
 	bool finishing;
+	bool evicting;			/* in the middle of a batch: absence proves nothing */
 	uint32_t *confirmed;		/* by tuple hash: when conntrack last had a word, CLOCK_MONOTONIC
 					 * in milliseconds. A tuple used again may give it to another
 					 * flow than the one that lacks it */

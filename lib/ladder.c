@@ -103,6 +103,18 @@ static void take_back(struct join *j, struct flow *f)
 		f->seen &= ~(uint32_t)FLOW_UID;
 }
 
+void ladder_cut_short(struct join *j, struct flow *f)
+{
+	if (f->seen & FLOW_CONNECT && (f->process || f->seen & FLOW_KERNEL) &&
+	    f->owner == OWNER_UNDECIDED) {
+		start_traced(j, f);
+		return;
+	}
+	if (f->owner != OWNER_UNDECIDED)
+		take_back(j, f);
+	start(j, f, f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE);
+}
+
 /* The tuple was looked up a while after its packet was sent. A port can be in use again by then,
  * by another process: then that one's packet has been logged too, and is read by now. */
 void ladder_confirm(struct join *j, struct flow *f)
@@ -116,12 +128,10 @@ void ladder_confirm(struct join *j, struct flow *f)
 	}
 	for (; other && !used_again; other = flow_next_by_tuple(j->config.flows, other))
 		used_again = other != f && may_be_later(f, other);
-	if (!used_again) {
+	if (used_again)
+		ladder_cut_short(j, f);
+	else
 		start(j, f, f->owner);
-		return;
-	}
-	take_back(j, f);
-	start(j, f, f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE);
 }
 
 void ladder_lookups_answer(struct join *j, struct ladder_lookups *l)

@@ -28,4 +28,8 @@ void ladder_answer(struct join *j, struct flow *f, struct owner_query *query);
 /* The wait is over: starts it with the holder or cgroup that was found, or without. */
 void ladder_confirm(struct join *j, struct flow *f);
 
+/* Starts it at once: with its connect's process, else with what its packet said. What a lower rung
+ * found is not certain yet, and taken back. */
+void ladder_cut_short(struct join *j, struct flow *f);
+
 #endif

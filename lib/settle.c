@@ -171,22 +171,20 @@ uint64_t join_next_ns(const struct join *j)
 }
 
 /* The table is full: a packet still undecided, and an end that waits for its counters, are written
- * with what is known now rather than lost; everything else is let go and counted. */
+ * with what is known now rather than lost; everything else is let go and counted. It happens in the
+ * middle of a batch, when what has not been read says nothing. */
 void join_evict(struct join *j)
 {
 	struct flow *f = flow_victim(j->config.flows);
-	uint64_t number = f->number;
 
-	if (f->seen & FLOW_PACKET && !(f->seen & FLOW_STARTED)) {
-		struct owner_query query = { .rung = f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE };
-
-		ladder_answer(j, f, &query);
-	}
-	if (f->number == number &&
-	    (f->seen & (FLOW_STARTED | FLOW_CLOSED | FLOW_ENDED)) == (FLOW_STARTED | FLOW_CLOSED))
+	j->evicting = true;
+	if ((f->seen & (FLOW_CONNECT | FLOW_PACKET)) == FLOW_CONNECT)
+		trace_forgotten(j->config.trace, j->now_ns);
+	if (f->seen & FLOW_PACKET && !(f->seen & FLOW_STARTED))
+		ladder_cut_short(j, f);
+	if ((f->seen & (FLOW_STARTED | FLOW_CLOSED | FLOW_ENDED)) == (FLOW_STARTED | FLOW_CLOSED))
 		join_end(j, f);
-	if (f->number != number)
-		return;
+	j->evicting = false;
 	if (f->seen & FLOW_STARTED && !(f->seen & FLOW_ENDED))
 		j->config.ledger->ends_evicted++;
 	join_flow_free(j, f);

@@ -299,6 +299,12 @@ static void error_reported(struct trace *t, const struct perf_event *event, trac
 	handler(f, TRACE_FAILED, data);
 }
 
+void trace_forgotten(struct trace *t, uint64_t time_ns)
+{
+	if (time_ns > t->lost_ns)
+		t->lost_ns = time_ns;
+}
+
 void trace_event(struct trace *t, const struct perf_event *event, trace_wall *wall,
 		 trace_handler *handler, void *data)
 {
@@ -313,8 +319,7 @@ void trace_event(struct trace *t, const struct perf_event *event, trace_wall *wa
 		error_reported(t, event, handler, data);
 		break;
 	case PERF_LOST:
-		if (event->time_ns > t->lost_ns)
-			t->lost_ns = event->time_ns;
+		trace_forgotten(t, event->time_ns);
 		break;
 	case PERF_DOUBT:
 		t->doubts++;

@@ -49,7 +49,10 @@ void trace_event(struct trace *t, const struct perf_event *event, trace_wall *wa
  * although nothing was lost. */
 bool trace_port_possible(const struct trace *t, const struct flow *connect, be16 sport);
 
-/* Whether everything since time_ns (CLOCK_MONOTONIC) was read: no ring lost anything. */
+/* A connect that had no packet yet left the table for want of room: as if it had been lost. */
+void trace_forgotten(struct trace *t, uint64_t time_ns);
+
+/* Whether everything since time_ns (CLOCK_MONOTONIC) was read and kept: no ring lost anything. */
 bool trace_complete_since(const struct trace *t, uint64_t time_ns);
 
 /* Whether that will be known with the next record of some CPU only. */

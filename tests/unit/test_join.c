@@ -359,6 +359,28 @@ static void a_port_is_not_learnt_from_an_address_used_again_during_a_loss(void *
 	expect(w, 1, -1);
 }
 
+/* The packet's own connect had to make room; the next user of the tuple is not taken for it. */
+static void a_connect_that_was_evicted_counts_as_lost(void **state)
+{
+	struct world *w = *state;
+	struct tuple other = to_server(1);
+
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	while (!flow_table_full(w->flows)) {
+		other.dport++;
+		join_connecting(&w->join, &other);
+	}
+	connects(w, 1, 2);
+	route(w, 1, 40000);
+	packet(w, 40000, 1);
+	settle(w, true);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, -1);
+}
+
 static void every_packet_is_accounted_for(void **state)
 {
 	struct world *w = *state;
@@ -394,6 +416,7 @@ int main(void)
 		TEST(the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost),
 		TEST(a_socket_address_used_again_is_another_socket),
 		TEST(a_port_is_not_learnt_from_an_address_used_again_during_a_loss),
+		TEST(a_connect_that_was_evicted_counts_as_lost),
 		TEST(every_packet_is_accounted_for),
 	};
 
