@@ -108,7 +108,7 @@ flood()
 	collector_start --trace on --rate 100 --burst 1000 --rate-total 5000 --summary-interval 2 ||
 		return
 	count_bytes
-	here "$load" busy "${to[@]}" --halfway $fresh4:80 --count $flood --rate 20000 --seconds 30 \
+	here "$load" busy "${to[@]}" --halfway $fresh4:80 --count $flood --rate 10000 --seconds 30 \
 		--truth "$work/loud.tsv" 2>"$work/load" &
 	loud=$!
 	children+=("$loud")
