@@ -602,6 +602,8 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 		return;
 	}
 	f->seen |= FLOW_DESTROY;
+	if (tuple_is_datagram(&f->tuple) && entry->status & IPS_SEEN_REPLY)
+		f->seen |= FLOW_ANSWERED;
 	share_entry(j, f, entry);
 	estimate_end(j, f, entry);
 	if (f->seen & FLOW_PACKET)

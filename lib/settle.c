@@ -14,11 +14,17 @@
 
 static void recheck_unanswered(struct join *j, struct flow *f)
 {
+	bool datagram = tuple_is_datagram(&f->tuple);
 	struct owner_query query;
 
+	/* conntrack's last word has the answer, and the bytes; its entry outlives the socket. */
+	if (datagram && f->seen & FLOW_NEW && !(f->seen & FLOW_REMOVED)) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_OPEN, j->now_ns);
+		return;
+	}
 	match_ask_socket(j, f, &query);
 	if (match_is_forwarded(f) || f->seen & FLOW_INGRESS ||
-	    (query.socket_found && query.socket_state == TCP_SYN_SENT)) {
+	    (query.socket_found && (datagram || query.socket_state == TCP_SYN_SENT))) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNANSWERED, j->now_ns + JOIN_RECHECK_NS);
 		return;
 	}

@@ -78,6 +78,12 @@ static void print_ip4(const uint8_t a[static 4], char *at)
 	}
 }
 
+bool tuple_is_datagram(const struct tuple *t)
+{
+	return t->protocol == IPPROTO_UDP || t->protocol == IPPROTO_UDPLITE ||
+	       t->protocol == IPPROTO_ICMP || t->protocol == IPPROTO_ICMPV6;
+}
+
 const char *tuple_address(uint8_t family, const union address *a,
 			  char buf[static TUPLE_ADDRESS_MAX])
 {

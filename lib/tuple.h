@@ -48,6 +48,9 @@ struct tuple tuple_reverse(const struct tuple *t);
 /* True for 127.0.0.0/8, ::1 and addresses that mean "this host" (0.0.0.0, ::) as destination. */
 bool tuple_is_loopback(const struct tuple *t);
 
+/* True for UDP and ICMP: their sockets do not tell whether anybody answered. */
+bool tuple_is_datagram(const struct tuple *t);
+
 /* Writes one address as text (RFC 5952 for IPv6); returns buf. */
 const char *tuple_address(uint8_t family, const union address *a,
 			  char buf[static TUPLE_ADDRESS_MAX]);
