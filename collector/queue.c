@@ -5,9 +5,6 @@
 #include <string.h>
 #include <sys/mman.h>
 
-/* What stays with an empty queue; more is given back. */
-#define KEPT_BYTES (1 << 20)
-
 int queue_init(struct queue *q, size_t limit_bytes)
 {
 	void *data = mmap(NULL, 2 * limit_bytes, PROT_READ | PROT_WRITE,
@@ -50,7 +47,7 @@ void queue_pop(struct queue *q, size_t len)
 	q->start += len;
 	if (q->start < q->end)
 		return;
-	if (q->end > KEPT_BYTES)
-		madvise(q->data + KEPT_BYTES, 2 * q->limit - KEPT_BYTES, MADV_DONTNEED);
+	if (q->end > QUEUE_KEPT_BYTES)
+		madvise(q->data + QUEUE_KEPT_BYTES, 2 * q->limit - QUEUE_KEPT_BYTES, MADV_DONTNEED);
 	q->start = q->end = 0;
 }

@@ -7,6 +7,9 @@
 
 /* Bytes that wait to be written, first in, first out, always in one piece. */
 
+/* What stays with an empty queue; more is given back. */
+#define QUEUE_KEPT_BYTES (1 << 20)
+
 struct queue {
 	char *data;
 	size_t start, end, limit;

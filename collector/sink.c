@@ -224,6 +224,9 @@ static void queue_line(struct sink *s, const char *line, size_t len)
 		s->queued++;
 	else
 		s->dropped++;
+	/* Before the queue touches memory that it would give back: page faults cost more. */
+	if (queue_len(&s->queue) >= QUEUE_KEPT_BYTES / 2 && !s->blocked && !s->error)
+		flush_one(s);
 }
 
 void sinks_write(struct sinks *s, enum output_format format, const char *line, size_t len)
