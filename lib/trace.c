@@ -277,17 +277,23 @@ static void route_found(struct trace *t, const struct perf_event *event, trace_h
 }
 
 /* The error report names no socket: it is the newest connect with its tuple, or the only one
- * pending to there. */
+ * pending to there, unless its port is known to be another one or it may be a socket's that is not
+ * known: older than the trace, or lost. */
 static void error_reported(struct trace *t, const struct perf_event *event, trace_handler *handler,
 			   void *data)
 {
 	struct flow *f = flow_by_tuple(t->config.flows, &event->error.tuple);
+	bool older = false;
 
-	while (f && !(f->seen & FLOW_CONNECT))
-		f = flow_next_by_tuple(t->config.flows, f);
+	for (; f && !(f->seen & FLOW_CONNECT); f = flow_next_by_tuple(t->config.flows, f))
+		older |= f->seen & FLOW_RESUMED;
+	if (!f && older)
+		return;
 	if (!f) {
 		f = flow_by_pending(t->config.flows, &event->error.tuple);
-		if (!f || flow_next_by_pending(t->config.flows, f))
+		if (!f || flow_next_by_pending(t->config.flows, f) ||
+		    !trace_complete_since(t, f->start_ns) ||
+		    !trace_port_possible(t, f, event->error.tuple.sport))
 			return;
 	}
 	if (f->seen & FLOW_ERROR || event->error.error <= 0 || event->error.error > UINT8_MAX)
