@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The flow table: one slab, three indices, eight queues.
+ * The flow table: one slab, three indices, and the queues of enum flow_queue.
  *
  * The slab and the bucket arrays are reserved at their final size and become resident page by page
  * as they are touched, so a table for a million flows costs nothing until there are a million, and

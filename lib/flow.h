@@ -64,7 +64,7 @@ enum flow_queue {
 	FLOW_QUEUE_UNANSWERED,	/* started, no answer yet */
 	FLOW_QUEUE_FRESH,	/* something new is known: looked at when the batch is complete */
 	FLOW_QUEUE_HELD,	/* several connects could be the one; its next sign may be near */
-	FLOW_QUEUE_CONFIRM,	/* a holder was found; was it this one's, or a later user's? */
+	FLOW_QUEUE_CONFIRM,	/* a holder or cgroup was found: this one's, or a later user's? */
 	FLOW_QUEUE_UNSURE,	/* the same, for as long as a record may wait */
 	FLOW_QUEUE_OPEN,	/* answered */
 	FLOW_QUEUES,

@@ -211,7 +211,8 @@ void join_absorb(struct join *j, struct flow *f, struct flow *connect)
 	absorb_conntrack(f, connect);
 	f->seen |= connect->seen & witnessed;
 	f->answer_ns = connect->answer_ns;
-	f->end_ns = connect->end_ns;
+	if (connect->end_ns)
+		f->end_ns = connect->end_ns;
 	f->error = connect->error;
 	if (!(f->seen & FLOW_STARTED)) {
 		f->seen &= ~(uint32_t)FLOW_LATE;

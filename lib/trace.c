@@ -276,6 +276,27 @@ static void route_found(struct trace *t, const struct perf_event *event, trace_h
 	handler(f, TRACE_PORT, data);
 }
 
+/* Another connect with the same tuple that may have failed as well, in another namespace: neither
+ * then knows why it ended (error 0), if it does. */
+static bool is_ambiguous(struct trace *t, const struct flow *f)
+{
+	const uint32_t over = FLOW_ERROR | FLOW_ANSWERED | FLOW_ENDED;
+	bool found = false;
+	struct flow *other;
+
+	if (!(f->seen & FLOW_PORT))
+		return false;
+	for (other = flow_by_tuple(t->config.flows, &f->tuple); other;
+	     other = flow_next_by_tuple(t->config.flows, other)) {
+		if (other == f || !(other->seen & FLOW_CONNECT) || other->seen & over)
+			continue;
+		other->seen |= FLOW_ERROR;
+		other->error = 0;
+		found = true;
+	}
+	return found;
+}
+
 /* The error report names no socket: it is the newest connect with its tuple, or the only one
  * pending to there, unless its port is known to be another one or it may be a socket's that is not
  * known: older than the trace, or lost. */
@@ -299,7 +320,7 @@ static void error_reported(struct trace *t, const struct perf_event *event, trac
 	if (f->seen & FLOW_ERROR || event->error.error <= 0 || event->error.error > UINT8_MAX)
 		return;
 	f->seen |= FLOW_ERROR;
-	f->error = (uint8_t)event->error.error;
+	f->error = is_ambiguous(t, f) ? 0 : (uint8_t)event->error.error;
 	if (f->error == ECONNREFUSED && !f->answer_ns)
 		f->answer_ns = f->end_ns ? f->end_ns : event->time_ns;
 	handler(f, TRACE_FAILED, data);
