@@ -316,7 +316,9 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 		}
 	}
 	/* Several: settle.c tells them apart, or leaves it. */
-	if (connects > 1 || (connects == 1 && !join_surely_first(j, waiting, join_sent_after(j))))
+	if (connects > 1)
+		return NULL;
+	if (connects == 1 && !join_surely_first(j, waiting, packet->hook, join_sent_after(j)))
 		return NULL;
 	return waiting;
 }

@@ -127,7 +127,7 @@ const uint32_t *join_shared_with(const struct join *j, const struct flow *f, uns
 bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns);
 uint64_t join_sent_after(const struct join *j);
 bool join_is_behind(const struct join *j);
-bool join_surely_first(const struct join *j, const struct flow *connect, uint64_t sent_after_ns);
+bool join_surely_first(struct join *j, struct flow *connect, uint8_t hook, uint64_t sent_after_ns);
 bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
 
 /* Gives `f` what `connect` has witnessed and frees `connect`; makes room for one more flow; frees one;

@@ -57,12 +57,13 @@ uint64_t join_sent_after(const struct join *j)
 	return j->packets_read_ns > JOIN_CONFIRM_NS ? j->packets_read_ns - JOIN_CONFIRM_NS : 0;
 }
 
-/* It is, if it began before the packet was sent, or if every connect since then is known: an
- * earlier user of the tuple, whose packet this could be, would be in the table. */
-bool join_surely_first(const struct join *j, const struct flow *connect, uint64_t sent_after_ns)
+/* It is, if every connect since the packet can have been sent is known: an earlier user of the tuple,
+ * whose packet this could be, would be in the table. Otherwise if it began before, and in the packet's
+ * network namespace for certain: there no other can have had the tuple meanwhile. */
+bool join_surely_first(struct join *j, struct flow *connect, uint8_t hook, uint64_t sent_after_ns)
 {
-	return connect->start_ns <= sent_after_ns ||
-	       trace_complete_since(j->config.trace, sent_after_ns);
+	return trace_complete_since(j->config.trace, sent_after_ns) ||
+	       (connect->start_ns <= sent_after_ns && match_surely_sends(j, connect, hook));
 }
 
 static bool lacks_packet(const struct flow *f)
@@ -219,7 +220,7 @@ enum match_verdict match_connect(struct join *j, struct flow *f, bool ask_holder
 	struct candidates c;
 
 	collect_exact(j, f, &c);
-	if (c.count == 1 && join_surely_first(j, c.flows[0], f->sent_after_ns)) {
+	if (c.count == 1 && join_surely_first(j, c.flows[0], f->hook, f->sent_after_ns)) {
 		take(j, f, c.flows[0]);
 		return MATCH_TAKEN;
 	}
