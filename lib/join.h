@@ -139,11 +139,9 @@ void join_remember_holders(struct join *j, struct flow *f, const struct owner_qu
 void join_forget_holders(struct join *j, struct flow *f);
 void join_evict(struct join *j);
 
-/* And with resync.c: what an entry tells of a flow while it stands, and at its end; whether the flow's
- * socket still stands, connected or connecting (false for what has none here); the flow's end, with
- * what is known now. */
-void join_fill_reply(struct flow *f, const struct ct_entry *entry);
-void join_fill_last_word(struct join *j, struct flow *f, const struct ct_entry *entry);
+/* Has the flow looked at when the batch is complete; whether its socket still stands, connected or
+ * connecting (false for what has none here); its end, with what is known now. */
+void join_look_later(struct join *j, struct flow *f);
 bool join_lives(struct join *j, const struct flow *f);
 void join_end(struct join *j, struct flow *f);
 

@@ -13,6 +13,7 @@
  * Limits: entries in another zone than 0 are not looked up; their flows wait for their sockets.
  */
 #include "resync.h"
+#include "entry.h"
 #include "join.h"
 
 #include <errno.h>
@@ -66,7 +67,7 @@ static void ask(struct join *j, struct flow *f)
 	}
 	if (!err && !(f->seen & (FLOW_NEW | FLOW_CT_ID)) &&
 	    flow_by_tuple(j->config.flows, &f->tuple) == f) {
-		join_fill_reply(f, &entry);
+		entry_fill_reply(f, &entry);
 		f->seen |= FLOW_NEW;
 		return;
 	}
@@ -89,7 +90,7 @@ static void judge(struct join *j, struct flow *f)
 		join_end(j, f);
 	} else {
 		f->seen |= FLOW_REMOVED;
-		flow_enqueue(j->config.flows, f, FLOW_QUEUE_FRESH, j->now_ns);
+		join_look_later(j, f);
 	}
 }
 

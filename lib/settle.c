@@ -5,6 +5,7 @@
  * when; what is decided stands in ladder.c, ending.c and unsent.c.
  */
 #include "ending.h"
+#include "entry.h"
 #include "join.h"
 #include "ladder.h"
 #include "match.h"
@@ -49,7 +50,7 @@ static void recheck_closed(struct join *j, struct flow *f)
 		f->seen |= FLOW_CT_LOST;
 		join_end(j, f);
 	} else if (f->seen & FLOW_REMOVED && f->seen & FLOW_CT_ID && f->ct_id == entry.id) {
-		join_fill_last_word(j, f, &entry);
+		entry_fill_last_word(j, f, &entry);
 		f->seen &= ~(uint32_t)FLOW_TCP_STATE;
 		f->seen |= FLOW_DESTROY;
 		join_end(j, f);
@@ -209,7 +210,7 @@ void join_finish(struct join *j, bool packets_follow)
 	ladder_lookups_answer(j, &lookups);
 	for (size_t i = 0; i < sizeof(waiting) / sizeof(waiting[0]); i++)
 		while ((f = flow_first(j->config.flows, waiting[i])))
-			flow_enqueue(j->config.flows, f, FLOW_QUEUE_FRESH, j->now_ns);
+			join_look_later(j, f);
 	settle_fresh(j, &lookups, true);
 	ladder_lookups_answer(j, &lookups);
 	while ((f = flow_first(j->config.flows, FLOW_QUEUE_CONFIRM))) {

@@ -1,0 +1,29 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+#ifndef NFWHO_ENTRY_H
+#define NFWHO_ENTRY_H
+
+#include "join.h"
+
+/* conntrack's entries, as far as they tell of flows. Part of the join, whose join_conntrack() is
+ * here. */
+
+/* Of join.confirmed: 1 MiB, touched as it is used. */
+#define ENTRY_SLOTS (1u << 18)
+
+/* Gives `f`, which conntrack has told nothing of, what it has told of `connect`: its word may have
+ * found the connect before its packet did. */
+void entry_absorb(struct flow *f, const struct flow *connect);
+
+/* The same with what conntrack has told of nobody yet, for a flow whose packet has come: conntrack
+ * is read last, up to a later instant than the trace, so that its word can come before that of the
+ * connect, when there is no flow to take it. */
+void entry_adopt(struct join *j, struct flow *f);
+
+/* What an entry tells of a flow while it stands. */
+void entry_fill_reply(struct flow *f, const struct ct_entry *entry);
+
+/* And at its end. Counters are added, not set: an entry removed by hand is followed by another one
+ * while the connection goes on. */
+void entry_fill_last_word(struct join *j, struct flow *f, const struct ct_entry *entry);
+
+#endif
