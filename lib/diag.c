@@ -131,13 +131,14 @@ static int take_answers(struct diag *d, struct sock_query *queries, uint32_t fir
 	unsigned int left = count;
 
 	while (left > 0) {
-		const struct nlmsghdr *nlh = (const struct nlmsghdr *)d->nl.buf;
+		const struct nlmsghdr *nlh;
+		const uint8_t *at = d->nl.buf;
 		ssize_t n = nl_receive(&d->nl);
-		int len = n;
+		size_t len = n;
 
 		if (n <= 0)
 			return n;
-		for (; mnl_nlmsg_ok(nlh, len); nlh = mnl_nlmsg_next(nlh, &len)) {
+		while ((nlh = nl_take(&at, &len))) {
 			uint32_t i = nlh->nlmsg_seq - first_seq;
 
 			if (i >= count)

@@ -74,10 +74,11 @@ void batch_message_end(struct batch *batch, const struct nlmsghdr *nlh)
 /* NFT_MSG_* of the message that was sent with this sequence number. */
 static uint16_t type_of(const struct batch *batch, uint32_t seq)
 {
-	const struct nlmsghdr *nlh = (const void *)batch->buf;
-	int left = (int)batch->used;
+	const uint8_t *at = (const uint8_t *)batch->buf;
+	size_t left = batch->used;
+	const struct nlmsghdr *nlh;
 
-	for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left))
+	while ((nlh = nl_take(&at, &left)))
 		if (nlh->nlmsg_seq == seq && seq != batch->first_seq)
 			return nlh->nlmsg_type & 0xff;
 	return 0;
@@ -92,14 +93,15 @@ static int read_answers(struct batch *batch, uint32_t last_seq)
 
 	while (awaited > 0) {
 		ssize_t got = nl_receive(batch->nl);
-		int left = (int)got;
-		const struct nlmsghdr *nlh = (const void *)batch->nl->buf;
+		const uint8_t *at = batch->nl->buf;
+		const struct nlmsghdr *nlh;
+		size_t left = (size_t)got;
 
 		if (got == 0)
 			return err ? err : -EPROTO;
 		if (got < 0)
 			return (int)got;
-		for (; mnl_nlmsg_ok(nlh, left); nlh = mnl_nlmsg_next(nlh, &left)) {
+		while ((nlh = nl_take(&at, &left))) {
 			const struct nlmsgerr *error = mnl_nlmsg_get_payload(nlh);
 
 			if (nlh->nlmsg_seq - batch->first_seq > last_seq - batch->first_seq ||

@@ -23,8 +23,8 @@ struct monitor {
 	struct nl nl;
 	uint32_t own_portid;
 	bool ours;		/* the transaction being read touches our table */
-	int left;		/* bytes of buf not yet read */
-	const struct nlmsghdr *next;
+	const uint8_t *at;	/* what is not read yet of nl.buf */
+	size_t left;
 };
 
 int monitor_open(struct monitor **out, uint32_t own_portid)
@@ -105,16 +105,13 @@ static int read_message(struct monitor *m, const struct nlmsghdr *nlh, struct ru
 
 int monitor_read(struct monitor *m, struct ruleset_change *change)
 {
+	const struct nlmsghdr *nlh;
+	ssize_t got;
+
 	for (;;) {
-		ssize_t got;
-
-		while (m->left > 0 && mnl_nlmsg_ok(m->next, m->left)) {
-			const struct nlmsghdr *nlh = m->next;
-
-			m->next = mnl_nlmsg_next(m->next, &m->left);
+		while ((nlh = nl_take(&m->at, &m->left)))
 			if (read_message(m, nlh, change))
 				return 1;
-		}
 		m->left = 0;
 		got = nl_receive(&m->nl);
 		if (got == 0)
@@ -123,8 +120,8 @@ int monitor_read(struct monitor *m, struct ruleset_change *change)
 			m->ours = false;
 			return got == -EMSGSIZE ? -ENOBUFS : (int)got;
 		}
-		m->left = (int)got;
-		m->next = (const void *)m->nl.buf;
+		m->left = (size_t)got;
+		m->at = m->nl.buf;
 	}
 }
 
