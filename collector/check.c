@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "check.h"
+#include "sieve.h"
 
 #include <stdio.h>
 
@@ -10,6 +11,7 @@ int check(struct options *options)
 	check_rights(&c);
 	check_confinement(&c, options);
 	check_ruleset(&c, options);
+	sieve_describe(&c, options);
 	check_saved_rulesets(&c, options);
 	check_group(&c, options);
 	check_conntrack(&c, options);

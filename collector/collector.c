@@ -21,6 +21,7 @@
 #include "portid.h"
 #include "procfs.h"
 #include "rules.h"
+#include "sieve.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -450,6 +451,7 @@ static int open_join(struct collector *c)
 		.own_rules = own_rules && c->options->conntrack,
 		.output_logged = own_rules && c->options->hooks & RULESET_OUTPUT,
 		.untracked_prefix = own_rules ? RULESET_PREFIX_UNTRACKED : NULL,
+		.filtered = sieve_stops,
 		.start = emit_start,
 		.end = emit_end,
 		.open = emit_open,

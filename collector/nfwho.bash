@@ -12,6 +12,7 @@ _nfwho_values()
 	--protocols) echo 'tcp udp sctp icmp' ;;
 	--loopback | --conntrack | --sysctl | --final) echo 'yes no' ;;
 	--events) echo 'start,end start end' ;;
+	--only | --except) echo 'user= program= unit= container= net= port= protocol=' ;;
 	--trace) echo 'auto on off' ;;
 	--lookup) echo 'auto diag proc' ;;
 	--command-line) echo 'redact full program none' ;;
@@ -24,7 +25,7 @@ _nfwho()
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD-1]} options
 
 	options='--config --output --group --ruleset --hooks --protocols --loopback --rule-limit
-		--events --rate --burst --rate-total --summary-interval --ledger-interval
+		--events --only --except --rate --burst --rate-total --summary-interval --ledger-interval
 		--trace --trace-buffer --receive-buffer --lookup --conntrack --sysctl --flows --processes
 		--command-line --label --metrics --priority-boost --user --final --log-level
 		--help --version'

@@ -14,12 +14,6 @@
 
 #define CONFIG_SIZE_MAX (1 << 20)
 
-static void forget_outputs(struct options *options)
-{
-	while (options->output_count)
-		output_fini(&options->outputs[--options->output_count]);
-}
-
 int options_init(struct options *options)
 {
 	char why[SETTING_WHY_SIZE];
@@ -39,7 +33,10 @@ int options_init(struct options *options)
 
 void options_free(struct options *options)
 {
-	forget_outputs(options);
+	for (unsigned int i = 0; i < setting_count; i++) {
+		if (settings[i].forget)
+			settings[i].forget(&settings[i], options);
+	}
 	while (options->label_count) {
 		options->label_count--;
 		free((char *)options->labels[options->label_count].key);
@@ -194,7 +191,7 @@ static int read_arguments(struct options *options, int argc, char **argv, const 
 {
 	struct option longs[SETTINGS_MAX + 3];
 	const struct setting *setting;
-	bool own_outputs = false;
+	bool begun[SETTINGS_MAX] = { false };
 	char why[SETTING_WHY_SIZE];
 	int found, ret;
 
@@ -213,10 +210,9 @@ static int read_arguments(struct options *options, int argc, char **argv, const 
 			*config = optarg;
 		if (!setting->set || !options)
 			continue;
-		if (!own_outputs && strcmp(setting->name, "output") == 0) {
-			forget_outputs(options);
-			own_outputs = true;
-		}
+		if (setting->forget && !begun[setting - settings])
+			setting->forget(setting, options);
+		begun[setting - settings] = true;
 		ret = setting->set(setting, options, optarg, why, sizeof(why));
 		if (ret == -EINVAL)
 			snprintf(error, error_size, "--%s: %s", setting->name, why);

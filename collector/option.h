@@ -2,6 +2,7 @@
 #ifndef NFWHO_OPTION_H
 #define NFWHO_OPTION_H
 
+#include "filter.h"
 #include "output.h"
 #include "owner.h"
 #include "record.h"
@@ -31,6 +32,7 @@ struct options {
 	uint32_t hooks, protocols;	/* enum ruleset_hook, enum ruleset_protocol */
 	bool loopback;
 	uint32_t rule_limit;	/* packets per second and rule; 0: no limit */
+	struct filter filter;
 	bool events_start, events_end;
 	uint32_t rate, burst, rate_total;	/* connections per second; 0: no limit */
 	uint32_t summary_interval_s, ledger_interval_s;
@@ -53,8 +55,8 @@ struct options {
 enum option_result { OPTION_RUN = 1, OPTION_HELP, OPTION_VERSION };
 
 /* Defaults, then the configuration file (--config, else /etc/nfwho.conf if it is there), then the
- * command line, which wins: an --output there replaces the file's outputs, a --label the one with
- * the same key. argv[0] is skipped. Returns OPTION_*, -ENOMEM, or -EINVAL after writing one line
+ * command line, which wins: --output, --only and --except there replace those of the file, a --label
+ * the one with the same key. argv[0] is skipped. Returns OPTION_*, -ENOMEM, or -EINVAL after writing one line
  * that quotes what was wrong and says what would be right into `error`. The caller owns the
  * content of *options in every case: options_free(). */
 int options_read(struct options *options, int argc, char **argv, char *error, size_t error_size);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "output.h"
+#include "comma.h"
 #include "value.h"
 
 #include <errno.h>
@@ -30,23 +31,6 @@ static const struct value_word formats[] = {
 	{ "text", FORMAT_TEXT },
 	{ NULL },
 };
-
-/* Cuts the next part off at a comma and removes the backslash of each "\,". */
-static char *next_part(char **rest)
-{
-	char *part = *rest, *from, *to;
-
-	if (!part)
-		return NULL;
-	for (from = to = part; *from && *from != ','; from++) {
-		if (from[0] == '\\' && from[1] == ',')
-			from++;
-		*to++ = *from;
-	}
-	*rest = *from ? from + 1 : NULL;
-	*to = '\0';
-	return part;
-}
 
 /* HOST:PORT or [ADDRESS]:PORT. */
 static int parse_address(struct output *output, const char *text, char *why, size_t size)
@@ -204,10 +188,10 @@ int output_parse(struct output *output, const char *text, char *why, size_t size
 	};
 	if (!copy)
 		return -ENOMEM;
-	ret = parse_target(output, next_part(&rest), why, size);
+	ret = parse_target(output, comma_next(&rest), why, size);
 	if (output->kind == OUTPUT_ULOGD)
 		output->format = FORMAT_PACKET;
-	while (ret == 0 && (part = next_part(&rest)))
+	while (ret == 0 && (part = comma_next(&rest)))
 		ret = parse_key(output, part, why, size);
 	free(copy);
 	if (ret < 0)

@@ -12,7 +12,9 @@
 #include <string.h>
 
 static setting_set set_flag, set_choice, set_bits, set_u16, set_u32, set_bytes;
-static setting_set set_events, set_output, set_label, set_text;
+static setting_set set_events, set_filter, set_output, set_label, set_text;
+static void forget_filters(const struct setting *setting, struct options *options);
+static void forget_outputs(const struct setting *setting, struct options *options);
 
 #define AT(member) offsetof(struct options, member)
 
@@ -64,7 +66,7 @@ const struct setting settings[] = {
 	{ "output", "TARGET[,KEY=VALUE]...", "stdout",
 	  "where records go, repeatable: stdout, file:PATH, unix:PATH, stream:PATH, tcp:HOST:PORT, "
 	  "syslog, ulogd:PATH; keys: format=ecs|ulogd|text, queue=32M, and for files size=100M, "
-	  "keep=10, mode=0640, group=NAME", set_output, .repeats = true },
+	  "keep=10, mode=0640, group=NAME", set_output, .repeats = true, .forget = forget_outputs },
 	{ "group", "N", "617", "NFLOG group", set_u16, AT(group), 0, UINT16_MAX, .fixed = true },
 	{ "ruleset", "auto|owned|static|none", "auto",
 	  "whose rules log: our own while we run, the static ones, or somebody else's",
@@ -81,6 +83,13 @@ const struct setting settings[] = {
 	  set_u32, AT(rule_limit), 0, 10000000, .fixed = true },
 	{ "events", "start,end", "start,end", "which records of a connection are written",
 	  set_events, .words = events },
+	{ "only", "KEY=VALUE[,KEY=VALUE]...", NULL,
+	  "record nothing but connections for which all of these hold, or those of another --only: "
+	  "user=, program=, unit=, container=, net= and port= (the destination's), protocol=",
+	  set_filter, .min = FILTER_ONLY, .repeats = true, .forget = forget_filters },
+	{ "except", "KEY=VALUE[,KEY=VALUE]...", NULL,
+	  "do not record connections for which all of these hold, repeatable; keys as of --only",
+	  set_filter, .min = FILTER_EXCEPT, .repeats = true, .forget = forget_filters },
 	{ "rate", "N", "100", "connections per second and owner; 0: no limit",
 	  set_u32, AT(rate), 0, 1000000 },
 	{ "burst", "N", "1000", "connections of an owner at once after a silence",
@@ -207,6 +216,17 @@ static int set_events(const struct setting *setting, struct options *options, co
 	return 0;
 }
 
+static int set_filter(const struct setting *setting, struct options *options, const char *value,
+		      char *why, size_t size)
+{
+	return filter_add(&options->filter, (enum filter_list)setting->min, value, why, size);
+}
+
+static void forget_filters(const struct setting *setting, struct options *options)
+{
+	filter_clear(&options->filter, (enum filter_list)setting->min);
+}
+
 static int set_output(const struct setting *setting, struct options *options, const char *value,
 		      char *why, size_t size)
 {
@@ -231,6 +251,13 @@ static int set_output(const struct setting *setting, struct options *options, co
 	}
 	options->output_count++;
 	return 0;
+}
+
+static void forget_outputs(const struct setting *setting, struct options *options)
+{
+	(void)setting;
+	while (options->output_count)
+		output_fini(&options->outputs[--options->output_count]);
 }
 
 /* Keys become names of JSON fields: a dot would make another object of them. */

@@ -25,6 +25,9 @@ struct setting {
 	const struct value_word *words;
 	bool repeats;		/* adds to what was set before */
 	bool fixed;		/* cannot change while running */
+	/* Takes out what was set before: the first value on the command line replaces all of the
+	 * file. NULL: the last value counts, or set() knows. */
+	void (*forget)(const struct setting *setting, struct options *options);
 };
 
 extern const struct setting settings[];

@@ -62,6 +62,11 @@ void join_end(struct join *j, struct flow *f)
 {
 	struct fate_signs signs;
 
+	if (f->seen & FLOW_FILTERED) {
+		f->seen |= FLOW_ENDED;
+		retire(j, f);
+		return;
+	}
 	if (f->start_ns <= j->ct_lost_ns)
 		f->seen |= FLOW_CT_LOST;
 	if (f->seen & FLOW_CT_LOST && !(f->seen & FLOW_DESTROY))
@@ -100,6 +105,12 @@ static bool is_forgotten(const struct flow *f)
 	return f->seen & FLOW_REMOVED && !(f->seen & FLOW_NEW) && !f->skaddr;
 }
 
+/* Its first packet is not sent again. All that is wanted of one that a filter leaves out. */
+static bool is_settled(const struct flow *f)
+{
+	return fate_answered(f) || f->seen & (FLOW_DESTROY | FLOW_CLOSED);
+}
+
 /* Where a started flow goes from here, with what is known now. */
 void ending_follow(struct join *j, struct flow *f, bool patient)
 {
@@ -107,6 +118,8 @@ void ending_follow(struct join *j, struct flow *f, bool patient)
 
 	if (f->seen & FLOW_ENDED) {
 		retire(j, f);
+	} else if (f->seen & FLOW_FILTERED && is_settled(f)) {
+		join_end(j, f);
 	} else if (patient && is_unexplained(f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
 	} else if (f->seen & FLOW_DESTROY) {

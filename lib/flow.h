@@ -31,7 +31,7 @@ enum flow_seen {
 	FLOW_LATE	= 1 << 20,	/* its packet was read late, and when it was sent is not known:
 					 * conntrack may have had its word before */
 	FLOW_UNTRACKED	= 1 << 21,	/* the packet carried no conntrack entry: notrack */
-	FLOW_MIDSTREAM	= 1 << 22,	/* no connect fits: picked up in the middle */
+	FLOW_FILTERED	= 1 << 22,	/* a filter leaves it out: neither start nor end is told */
 	FLOW_RESUMED	= 1 << 23,	/* was open before this run */
 	FLOW_RST	= 1 << 24,	/* reset, by either side */
 	FLOW_KERNEL	= 1 << 25,	/* connected by a kernel thread */

@@ -64,6 +64,16 @@ void join_conntrack_lost(struct join *j)
 	resync_begin(j);
 }
 
+void join_rules_changed(struct join *j)
+{
+	j->unmatched_ns = j->now_ns;
+}
+
+bool join_filtered(const struct join *j, const struct flow *f)
+{
+	return j->config.filtered && j->config.filtered(f, j->config.data);
+}
+
 struct flow *join_flow_new(struct join *j)
 {
 	if (flow_table_full(j->config.flows))

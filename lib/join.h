@@ -47,7 +47,10 @@ struct join_config {
 	unsigned int protocol_count;
 	const char *untracked_prefix;	/* of our rule for untracked packets; NULL: none */
 
-	/* A connection's owner is known: returns false if its record is held back by a limit
+	/* A connection's owner is known, or no packet of it came: whether a filter leaves it out
+	 * (FLOW_FILTERED from then on). NULL: none does. */
+	bool (*filtered)(const struct flow *f, void *data);
+	/* One that is not left out: returns false if its record is held back by a limit
 	 * (FLOW_SUPPRESSED from then on). */
 	bool (*start)(struct flow *f, void *data);
 	/* Its fate is known (f->reason); of what start() held back, too. */
@@ -64,8 +67,8 @@ struct join {
 	uint64_t now_ns, now_real_ns;	/* the batch's clocks: CLOCK_MONOTONIC, CLOCK_REALTIME */
 	uint64_t nflog_lost_ns;		/* when packets were last lost: absence proves nothing */
 	uint64_t ct_lost_ns;
-	uint64_t unmatched_ns;		/* when a packet last fitted several connects: one of them may
-					 * seem not to have sent any */
+	uint64_t unmatched_ns;		/* when a packet last fitted several connects, or the rules were
+					 * changed: a connect may seem not to have sent any */
 	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
 	bool conntrack_current;		/* every conntrack message queued before this batch has */
@@ -98,9 +101,10 @@ void join_conntrack(struct join *j, const struct ct_entry *entry);
 /* A socket that was connecting before the trace began. */
 void join_connecting(struct join *j, const struct tuple *tuple);
 
-/* Packets, or conntrack messages, were lost up to now. */
+/* Packets, or conntrack messages, were lost up to now; what the rules log was another choice. */
 void join_nflog_lost(struct join *j);
 void join_conntrack_lost(struct join *j);
+void join_rules_changed(struct join *j);
 
 /* Decides what can be decided, hands on starts and ends, lets time pass. All that was queued in
  * the kernel before the clock's instant must have gone in: packets, then trace, then conntrack. */
@@ -140,9 +144,11 @@ void join_forget_holders(struct join *j, struct flow *f);
 void join_evict(struct join *j);
 
 /* Has the flow looked at when the batch is complete; whether its socket still stands, connected or
- * connecting (false for what has none here); its end, with what is known now. */
+ * connecting (false for what has none here); whether a filter leaves it out; its end, with what is
+ * known now. */
 void join_look_later(struct join *j, struct flow *f);
 bool join_lives(struct join *j, const struct flow *f);
+bool join_filtered(const struct join *j, const struct flow *f);
 void join_end(struct join *j, struct flow *f);
 
 #endif

@@ -36,7 +36,10 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 	f->seen |= FLOW_STARTED;
 	if (f->ct_zone)
 		j->foreign_zone = true;
-	if (j->config.start(f, j->config.data)) {
+	if (join_filtered(j, f)) {
+		f->seen |= FLOW_FILTERED;
+		ledger->filtered++;
+	} else if (j->config.start(f, j->config.data)) {
 		ledger->started++;
 		ledger->owner[rung]++;
 	} else {

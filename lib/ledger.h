@@ -30,6 +30,7 @@ struct ledger {
 
 	uint64_t trace_lost;	/* records lost by perf rings */
 	uint64_t trace_only;	/* connects seen that no packet followed, loopback left out too */
+	uint64_t trace_filtered;	/* the same, that a filter leaves out. Not in `trace_only` */
 	uint64_t unsent;	/* of those: written as unsent. Not in `started` */
 	uint64_t unsent_suppressed;	/* of those: held back as unsent. Not in `suppressed` */
 	uint64_t conntrack_lost;	/* messages dropped by the kernel */

@@ -3,7 +3,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,17 +102,19 @@ static void add(struct passwd *p, const struct entry *entry)
 }
 
 /* Lines longer than the buffer (groups with many members) matter only as far as the id. */
-static void read_entries(struct passwd *p, FILE *file)
+static bool read_entry(FILE *file, struct entry *entry)
 {
 	char line[LINE_MAX_BYTES];
-	struct entry entry;
-	bool begins = true;
 
 	while (fgets(line, sizeof(line), file)) {
-		if (begins && parse(line, &entry))
-			add(p, &entry);
-		begins = strchr(line, '\n') != NULL;
+		bool found = parse(line, entry);
+
+		while (!strchr(line, '\n') && fgets(line, sizeof(line), file))
+			;
+		if (found)
+			return true;
 	}
+	return false;
 }
 
 static bool same_file(const struct stat *a, const struct stat *b)
@@ -147,11 +148,25 @@ void passwd_free(struct passwd *p)
 	free(p);
 }
 
+/* NULL if it is not there or no plain file. */
+static FILE *open_file(const char *path, struct stat *st)
+{
+	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	FILE *file;
+
+	if (fd < 0)
+		return NULL;
+	file = fstat(fd, st) == 0 && S_ISREG(st->st_mode) ? fdopen(fd, "r") : NULL;
+	if (!file)
+		close(fd);
+	return file;
+}
+
 void passwd_update(struct passwd *p, uint64_t now_ns)
 {
 	struct stat st = { 0 };
+	struct entry entry;
 	FILE *file;
-	int fd;
 
 	if (p->looked_ns && now_ns - p->looked_ns < LOOK_EVERY_NS)
 		return;
@@ -160,19 +175,11 @@ void passwd_update(struct passwd *p, uint64_t now_ns)
 		return;
 	clear(p);
 	memset(&p->seen, 0, sizeof(p->seen));
-	fd = open(p->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
-	if (fd < 0)
+	file = open_file(p->path, &st);
+	if (!file)
 		return;
-	if (fstat(fd, &st) < 0 || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return;
-	}
-	file = fdopen(fd, "r");
-	if (!file) {
-		close(fd);
-		return;
-	}
-	read_entries(p, file);
+	while (read_entry(file, &entry))
+		add(p, &entry);
 	fclose(file);
 	p->seen = st;
 }
@@ -180,4 +187,20 @@ void passwd_update(struct passwd *p, uint64_t now_ns)
 const char *passwd_name(const struct passwd *p, uint32_t id)
 {
 	return p->slots ? slot_of(p, id)->name : "";
+}
+
+bool passwd_find(const char *path, const char *name, uint32_t *id)
+{
+	struct stat st;
+	struct entry entry;
+	FILE *file = open_file(path, &st);
+	bool found = false;
+
+	while (file && !found && read_entry(file, &entry))
+		found = strcmp(entry.name, name) == 0;
+	if (file)
+		fclose(file);
+	if (found)
+		*id = entry.id;
+	return found;
 }

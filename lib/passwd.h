@@ -2,6 +2,7 @@
 #ifndef NFWHO_PASSWD_H
 #define NFWHO_PASSWD_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 /*
@@ -27,5 +28,8 @@ void passwd_update(struct passwd *p, uint64_t now_ns);
 /* The first entry with this id, as getpwuid(3) has it; "" if there is none. Valid until the next
  * passwd_update. */
 const char *passwd_name(const struct passwd *p, uint32_t id);
+
+/* The id of the first entry with this name in the file as it is now; false if there is none. */
+bool passwd_find(const char *path, const char *name, uint32_t *id);
 
 #endif

@@ -74,8 +74,6 @@ static const char *answered_state(const struct flow *flow)
 
 const char *record_conn_state(const struct flow *flow)
 {
-	if (flow->seen & FLOW_MIDSTREAM)
-		return "OTH";
 	if (flow->seen & FLOW_ANSWERED || flow->reason == REASON_CLOSED ||
 	    flow->reason == REASON_RESET) {
 		if (flow->tuple.protocol == IPPROTO_TCP)

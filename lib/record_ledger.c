@@ -33,6 +33,7 @@ static void add_packets(cJSON *object, const struct ledger *l)
 		{ "ends_uncertain", l->ends_uncertain }, { "ends_evicted", l->ends_evicted },
 		{ "written", l->written },
 		{ "trace_lost", l->trace_lost }, { "trace_only", l->trace_only },
+		{ "trace_filtered", l->trace_filtered },
 		{ "unsent", l->unsent }, { "unsent_suppressed", l->unsent_suppressed },
 		{ "conntrack_lost", l->conntrack_lost },
 	};

@@ -192,7 +192,7 @@ void join_evict(struct join *j)
 	if ((f->seen & (FLOW_STARTED | FLOW_CLOSED | FLOW_ENDED)) == (FLOW_STARTED | FLOW_CLOSED))
 		join_end(j, f);
 	j->evicting = false;
-	if (f->seen & FLOW_STARTED && !(f->seen & FLOW_ENDED))
+	if (f->seen & FLOW_STARTED && !(f->seen & (FLOW_ENDED | FLOW_FILTERED)))
 		j->config.ledger->ends_evicted++;
 	join_flow_free(j, f);
 }
@@ -227,6 +227,6 @@ void join_finish(struct join *j, bool packets_follow)
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
 		for (f = flow_first(j->config.flows, open[i]); f;
 		     f = flow_following(j->config.flows, f))
-			if (!(f->seen & FLOW_ENDED))
+			if (!(f->seen & (FLOW_ENDED | FLOW_FILTERED)))
 				j->config.open(f, j->config.data);
 }

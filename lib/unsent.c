@@ -22,6 +22,15 @@ static bool is_from_here(struct join *j, struct flow *f)
 	       route_is_local(j->config.route, &to_source) == 1;
 }
 
+static void pass_over(struct join *j, struct flow *f)
+{
+	if (join_filtered(j, f))
+		j->config.ledger->trace_filtered++;
+	else
+		j->trace_only++;
+	join_flow_free(j, f);
+}
+
 /* A connect without a packet, over or still silent. */
 void unsent_decide(struct join *j, struct flow *f)
 {
@@ -38,9 +47,9 @@ void unsent_decide(struct join *j, struct flow *f)
 	if (!logged || !j->config.output_logged || !(f->seen & FLOW_CLOSED) ||
 	    f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
 	    !trace_complete_since(j->config.trace, f->start_ns) || !is_from_here(j, f) ||
-	    tuple_is_loopback(&f->tuple) || route_is_local(j->config.route, &f->tuple) != 0) {
-		j->trace_only++;
-		join_flow_free(j, f);
+	    tuple_is_loopback(&f->tuple) || route_is_local(j->config.route, &f->tuple) != 0 ||
+	    join_filtered(j, f)) {
+		pass_over(j, f);
 		return;
 	}
 	f->hook = NF_INET_LOCAL_OUT;
@@ -90,8 +99,7 @@ void unsent_recheck(struct join *j, struct flow *f)
 		return;
 	}
 	if (f->seen & FLOW_ANSWERED || (elsewhere && j->config.output_logged)) {
-		j->trace_only++;
-		join_flow_free(j, f);
+		pass_over(j, f);
 		return;
 	}
 	if (is_over(j, f)) {

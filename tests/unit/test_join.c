@@ -36,7 +36,8 @@ struct world {
 	pid_t pid[2];
 	uint64_t now_ns;
 
-	unsigned int started, ended;
+	bool filter;			/* leaves out what goes from port 40000 */
+	unsigned int started, ended, open;
 	uint32_t seq[8];		/* of each start: which packet it was */
 	uint32_t owner_pid[8];		/* 0: unnamed */
 	uint8_t rung[8], reason[8];
@@ -63,8 +64,17 @@ static void take_end(struct flow *f, void *data)
 
 static void take_open(struct flow *f, void *data)
 {
+	struct world *w = data;
+
 	(void)f;
-	(void)data;
+	w->open++;
+}
+
+static bool take_filtered(const struct flow *f, void *data)
+{
+	const struct world *w = data;
+
+	return w->filter && f->tuple.sport == htons(40000);
 }
 
 static int set_up(void **state)
@@ -77,7 +87,7 @@ static int set_up(void **state)
 	struct join_config config = {
 		.errors_reported = true, .own_rules = true, .output_logged = true,
 		.protocols = { IPPROTO_TCP }, .protocol_count = 1,
-		.start = take_start, .end = take_end, .open = take_open, .data = w,
+		.filtered = take_filtered, .start = take_start, .end = take_end, .open = take_open, .data = w,
 	};
 	struct stat st;
 
@@ -405,6 +415,79 @@ static void every_packet_is_accounted_for(void **state)
 	assert_int_equal(w->ledger.midstream, 1);
 }
 
+/* Its retransmissions are still known for what they are; nothing of it is handed on, and once it is
+ * answered it makes room. */
+static void a_filtered_connection_is_counted_once_and_not_told(void **state)
+{
+	struct world *w = *state;
+
+	w->filter = true;
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	wait_out(w);
+	packet(w, 40000, 1);
+	packet(w, 40001, 9);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ledger.started, 1);
+	assert_int_equal(w->ledger.filtered, 1);
+	assert_int_equal(w->ledger.retransmits, 1);
+	assert_int_equal(w->ledger.received, 3);
+	assert_int_equal(flow_count(w->flows), 2);
+	w->filter = false;	/* what was left out stays so */
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
+	wait_out(w);
+	assert_int_equal(flow_count(w->flows), 1);
+	transition(w, 0, 1, TCP_ESTABLISHED, TCP_CLOSE, 40000);
+	wait_out(w);
+	join_finish(&w->join, false);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ended + w->ledger.ended + w->ledger.ends_evicted, 0);
+	assert_int_equal(w->open, 1);
+}
+
+static void a_filtered_connect_without_a_packet_is_not_told(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	lives_and_dies(w, 0, 1, 40000);
+	wait_out(w);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->reason[0], REASON_UNSENT);
+	w->filter = true;
+	lives_and_dies(w, 0, 1, 40000);
+	connects(w, 0, 2);
+	route(w, 0, 40000);
+	transition(w, 0, 2, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
+	for (int i = 0; i < 7; i++)
+		wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ledger.unsent, 1);
+	assert_int_equal(w->join.trace_only, 1);
+	assert_int_equal(w->ledger.trace_filtered, 2);
+}
+
+/* A connect whose packet an earlier rule may have left out is not said to have sent none. */
+static void a_connect_from_before_other_rules_is_not_unsent(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	pass(w, MS);
+	join_rules_changed(&w->join);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_CLOSE, 40000);
+	wait_out(w);
+	wait_out(w);
+	assert_int_equal(w->ended, 0);
+	assert_int_equal(w->join.trace_only, 1);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -418,6 +501,9 @@ int main(void)
 		TEST(a_port_is_not_learnt_from_an_address_used_again_during_a_loss),
 		TEST(a_connect_that_was_evicted_counts_as_lost),
 		TEST(every_packet_is_accounted_for),
+		TEST(a_filtered_connection_is_counted_once_and_not_told),
+		TEST(a_filtered_connect_without_a_packet_is_not_told),
+		TEST(a_connect_from_before_other_rules_is_not_unsent),
 	};
 
 	return cmocka_run_group_tests_name("join", tests, NULL, NULL);

@@ -96,6 +96,28 @@ static void many_entries_and_long_lines_are_read(void **state)
 	passwd_free(p);
 }
 
+static void a_name_is_found_whatever_the_length_of_lines(void **state)
+{
+	FILE *file = fopen(path, "we");
+	uint32_t id = 99;
+
+	(void)state;
+	assert_non_null(file);
+	fputs("root:x:0:0:::\ntoor:x:0:0:::\nbig:x:5:", file);
+	for (unsigned int i = 0; i < 3000; i++)
+		fputs("m:x:9:,", file);
+	fputs("\nafter:x:6:\nafter:x:7:\n", file);
+	fclose(file);
+	assert_false(passwd_find(path, "m", &id));
+	assert_false(passwd_find(path, "", &id));
+	assert_false(passwd_find("/nowhere", "root", &id));
+	assert_int_equal(id, 99);
+	assert_true(passwd_find(path, "toor", &id));
+	assert_int_equal(id, 0);
+	assert_true(passwd_find(path, "after", &id));
+	assert_int_equal(id, 6);
+}
+
 static int make_file(void **state)
 {
 	int fd = mkstemp(path);
@@ -117,6 +139,7 @@ int main(void)
 		cmocka_unit_test(the_first_name_of_an_id_counts),
 		cmocka_unit_test(a_changed_file_is_read_again_but_not_within_a_second),
 		cmocka_unit_test(many_entries_and_long_lines_are_read),
+		cmocka_unit_test(a_name_is_found_whatever_the_length_of_lines),
 	};
 
 	return cmocka_run_group_tests_name("passwd", tests, make_file, remove_file);

@@ -282,7 +282,7 @@ static void the_state_follows_from_the_evidence(void **state)
 		{ FLOW_ANSWERED | FLOW_TCP_STATE | FLOW_PEER_CLOSED, REASON_EXPIRED, 0, 4, "S3" },
 		{ FLOW_ANSWERED | FLOW_TCP_STATE | FLOW_CLOSED, REASON_EXPIRED, 0, 5, "S2" },
 		{ 0, REASON_REFUSED, 0, 0, "REJ" }, { 0, REASON_TIMED_OUT, 0, 0, "S0" },
-		{ 0, REASON_BLOCKED, 0, 0, "" }, { FLOW_MIDSTREAM, REASON_CLOSED, 0, 0, "OTH" },
+		{ 0, REASON_BLOCKED, 0, 0, "" },
 	};
 
 	(void)state;

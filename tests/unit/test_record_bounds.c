@@ -170,7 +170,7 @@ static void widest_numbers(struct example *e)
 	flow->number = flow->bytes[0] = flow->packets[0] = flow->packets[1] = UINT64_MAX;
 	flow->uid = flow->gid = flow->tid = flow->mark = flow->ct_id = UINT32_MAX;
 	flow->syn_retransmits = UINT16_MAX;
-	flow->seen = UINT32_MAX & ~(FLOW_INGRESS | FLOW_MIDSTREAM);
+	flow->seen = UINT32_MAX & ~(uint32_t)FLOW_INGRESS;
 	flow->answer_ns = flow->end_ns = UINT64_MAX / 2;
 	e->context.now_ns = UINT64_MAX - 1;
 	e->context.now_real_ns = UINT64_MAX;
