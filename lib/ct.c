@@ -241,7 +241,7 @@ static int read_found(const struct nlmsghdr *nlh, void *data)
 
 int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
 {
-	struct ct_entry found;
+	struct ct_entry found = { 0 };
 	uint8_t buf[512];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
@@ -253,6 +253,8 @@ int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
 	nfg->version = NFNETLINK_V0;
 	put_tuple(nlh, original);
 	err = nl_request(&ct->dump, nlh, read_found, &found);
+	if (!err && !found.original.family)
+		err = -EBADMSG;
 	if (!err && out)
 		*out = found;
 	return err;

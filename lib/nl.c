@@ -13,6 +13,7 @@
 #include <sys/uio.h>
 
 #define ANSWER_TIMEOUT_MS 5000
+#define ERRNO_MAX 4095	/* the kernel's MAX_ERRNO */
 
 static int init(struct nl *nl, size_t buf_bytes)
 {
@@ -178,11 +179,12 @@ static int put_request(struct nl *nl, struct nlmsghdr *nlh)
 	return nl_send(nl, nlh, nlh->nlmsg_len);
 }
 
-static int error_of(const struct nlmsghdr *nlh)
+int nl_error(const struct nlmsghdr *nlh)
 {
 	const struct nlmsgerr *e = mnl_nlmsg_get_payload(nlh);
 
-	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(e->error) || e->error > 0)
+	if (mnl_nlmsg_get_payload_len(nlh) < sizeof(e->error) || e->error > 0 ||
+	    e->error < -ERRNO_MAX)
 		return -EBADMSG;
 	return e->error;
 }
@@ -194,6 +196,8 @@ static int error_of_dump(const struct nlmsghdr *nlh)
 
 	if (mnl_nlmsg_get_payload_len(nlh) >= sizeof(error))
 		memcpy(&error, mnl_nlmsg_get_payload(nlh), sizeof(error));
+	if (error < -ERRNO_MAX)
+		return -EBADMSG;
 	return error < 0 ? error : 0;
 }
 
@@ -217,7 +221,7 @@ static void read_answer(const struct nl *nl, size_t len, struct answer *answer)
 			answer->interrupted = true;
 		err = 0;
 		if (nlh->nlmsg_type == NLMSG_ERROR) {
-			err = error_of(nlh);
+			err = nl_error(nlh);
 			answer->complete = true;
 		} else if (nlh->nlmsg_type == NLMSG_DONE) {
 			err = error_of_dump(nlh);
@@ -278,7 +282,7 @@ int nl_command(struct nl *nl, struct nlmsghdr *nlh)
 	    first->nlmsg_seq != nl->seq || first->nlmsg_pid != nl->portid)
 		return 0;
 	nl_receive(nl);
-	return error_of(first);
+	return nl_error(first);
 }
 
 int nl_drops(const struct nl *nl, uint32_t *drops)

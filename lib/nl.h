@@ -53,6 +53,10 @@ ssize_t nl_receive(struct nl *nl);
  * more for a negative number, which fits everywhere (libmnl 1.0.4). */
 const struct nlmsghdr *nl_take(const uint8_t **at, size_t *len);
 
+/* What an NLMSG_ERROR says: 0 (an acknowledgement), -errno, or -EBADMSG if it says nothing that the
+ * kernel would. */
+int nl_error(const struct nlmsghdr *nlh);
+
 /* Waits until something can be read. Returns 0, -ETIMEDOUT, or -errno. */
 int nl_wait(struct nl *nl, int timeout_ms);
 

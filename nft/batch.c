@@ -102,15 +102,12 @@ static int read_answers(struct batch *batch, uint32_t last_seq)
 		if (got < 0)
 			return (int)got;
 		while ((nlh = nl_take(&at, &left))) {
-			const struct nlmsgerr *error = mnl_nlmsg_get_payload(nlh);
-
 			if (nlh->nlmsg_seq - batch->first_seq > last_seq - batch->first_seq ||
-			    nlh->nlmsg_type != NLMSG_ERROR ||
-			    mnl_nlmsg_get_payload_len(nlh) < sizeof(*error))
+			    nlh->nlmsg_type != NLMSG_ERROR)
 				continue;
-			if (error->error && err == 0) {
-				err = error->error;
-				batch->failed_type = type_of(batch, nlh->nlmsg_seq);
+			if (err == 0) {
+				err = nl_error(nlh);
+				batch->failed_type = err ? type_of(batch, nlh->nlmsg_seq) : 0;
 			}
 			if (nlh->nlmsg_seq != batch->first_seq)
 				awaited--;
