@@ -59,36 +59,32 @@ static void recheck_closed(struct join *j, struct flow *f)
 	}
 }
 
+/* What absence decides must wait until everything before it was read: how long, if it was not. */
+static const uint64_t behind_ns[FLOW_QUEUES] = {
+	[FLOW_QUEUE_ENDED] = JOIN_CONFIRM_NS,
+	[FLOW_QUEUE_ORPHAN] = JOIN_ORPHAN_NS,
+	[FLOW_QUEUE_UNSENT] = JOIN_ORPHAN_NS,
+	[FLOW_QUEUE_CONNECT] = JOIN_RECHECK_NS,
+};
+
 static void expire(struct join *j, struct flow *f, struct ladder_lookups *l)
 {
-	switch ((enum flow_queue)f->queue) {
+	enum flow_queue queue = f->queue;
+
+	if (behind_ns[queue] && join_is_behind(j)) {
+		flow_enqueue(j->config.flows, f, queue, j->now_ns + behind_ns[queue]);
+		return;
+	}
+	switch (queue) {
 	case FLOW_QUEUE_ENDED:
-		if (join_is_behind(j))
-			flow_enqueue(j->config.flows, f, FLOW_QUEUE_ENDED,
-				     j->now_ns + JOIN_CONFIRM_NS);
-		else
-			join_flow_free(j, f);
-		break;
 	case FLOW_QUEUE_ORPHAN:
-		if (join_is_behind(j))
-			flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN,
-				     j->now_ns + JOIN_ORPHAN_NS);
-		else
-			join_flow_free(j, f);
+		join_flow_free(j, f);
 		break;
 	case FLOW_QUEUE_UNSENT:
-		if (join_is_behind(j))
-			flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT,
-				     j->now_ns + JOIN_ORPHAN_NS);
-		else
-			unsent_decide(j, f);
+		unsent_decide(j, f);
 		break;
 	case FLOW_QUEUE_CONNECT:
-		if (join_is_behind(j))
-			flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT,
-				     j->now_ns + JOIN_RECHECK_NS);
-		else
-			unsent_recheck(j, f);
+		unsent_recheck(j, f);
 		break;
 	case FLOW_QUEUE_CLOSED:
 		recheck_closed(j, f);
@@ -107,7 +103,7 @@ static void expire(struct join *j, struct flow *f, struct ladder_lookups *l)
 		if (f->seen & FLOW_STARTED)
 			ending_follow(j, f, false);
 		else
-			ladder_decide(j, f, l, f->queue == FLOW_QUEUE_UNSURE);
+			ladder_decide(j, f, l, queue == FLOW_QUEUE_UNSURE);
 		break;
 	case FLOW_QUEUE_FRESH:
 	case FLOW_QUEUE_OPEN:
