@@ -15,11 +15,11 @@ unanswered()
 	done
 	shift
 	collector_start --trace on || return
-	here "$load" blackhole --to "$to" --truth "$work/truth.tsv" --workers 4 --count 40 \
+	here "$load" blackhole --to "$to" --truth "$work/truth.tsv" --workers 4 --count 20 \
 		--timeout-ms 300 --seconds 20 "$@"
 	wait_for 10 all_written "$work/truth.tsv"
 	collector_stop || return
-	compared "$title" "$work/truth.tsv" --at-least connections=40 --at-least right%=95 \
+	compared "$title" "$work/truth.tsv" --at-least connections=20 --at-least right%=95 \
 		--at-most missing=0 --at-most duplicate=0 --at-most extra=0 --at-most wrong=0 \
 		--at-most wrong_user=0 --at-most latest_ms=600 "${bounds[@]}"
 }
