@@ -282,6 +282,7 @@ static void complain_group(struct collector *c, int err)
 /* A group that is wanted no more is let go at once, and not when the manager forgets it. */
 static bool take_over_group(struct collector *c, const struct nflog_config *config)
 {
+	const struct account_sums *sums = &c->handover.account.sums;
 	int fd = handover_take(&c->handover, HANDOVER_GROUP);
 	struct nflog_config before = *config;
 
@@ -292,8 +293,12 @@ static bool take_over_group(struct collector *c, const struct nflog_config *conf
 		close(fd);
 		return false;
 	}
-	if (before.group == config->group)
+	if (before.group == config->group) {
+		if (sums->known && sums->numbered)
+			nflog_expect_sequence(c->nflog, sums->next_sequence);
+		c->group_taken = true;
 		return true;
+	}
 	nflog_unbind(c->nflog);
 	nflog_group_close(c->nflog);
 	c->nflog = NULL;
@@ -366,7 +371,7 @@ static int stand_rules(struct collector *c)
 /* The table of the last run, if it is as we want it; what it counted since is ours. */
 static bool take_over_rules(struct collector *c, const struct ruleset_config *config)
 {
-	const struct account *account = &c->handover.account;
+	const struct account_sums *sums = &c->handover.account.sums;
 	int fd = handover_take(&c->handover, HANDOVER_RULES);
 	enum ruleset_state state;
 	uint64_t matched, limited;
@@ -381,9 +386,10 @@ static bool take_over_rules(struct collector *c, const struct ruleset_config *co
 	    state != RULESET_OWNED || ruleset_counters(c->ruleset, &matched, &limited))
 		return false;
 	c->ruleset_owned = true;
-	c->ledger.matched_approximate = !account->closed;
-	c->matched_before = account->closed ? account->matched : matched;
-	c->limited_before = account->closed ? account->limited : limited;
+	c->ledger.matched_approximate = !sums->known;
+	c->ledger.lost_tail = sums->pending;
+	c->matched_before = sums->known ? sums->matched : matched;
+	c->limited_before = sums->known ? sums->limited : limited;
 	log_info("the rules of the last run stand: going on where it ended");
 	return true;
 }
@@ -406,6 +412,7 @@ static int open_ruleset(struct collector *c)
 			rules_complain(err, c->ruleset);
 		return -1;
 	}
+	c->ledger.matched_approximate = c->group_taken;
 	if (!c->ruleset_owned &&
 	    ruleset_counters(c->ruleset, &c->matched_before, &c->limited_before) == 0 &&
 	    c->matched_before)

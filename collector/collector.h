@@ -55,6 +55,7 @@ struct collector {
 	struct metrics metrics;
 
 	uint64_t matched_before, limited_before;	/* the counters when we began */
+	bool group_taken;	/* over from the last run, with what is queued */
 	bool colour;		/* text for a terminal that wants it */
 	bool reader_gone;	/* stdout's: time to stop */
 	uint32_t executed[256];	/* pids whose programs are new and not read yet */

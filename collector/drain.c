@@ -132,6 +132,22 @@ static int drain_conntrack(struct collector *c)
 	return n;
 }
 
+/* For the run that follows, should this one be killed. */
+static void note_account(struct collector *c)
+{
+	const struct nflog_stats *nflog = nflog_stats(c->nflog);
+	struct account_sums sums = {
+		.matched = c->matched_before + nflog->received + nflog->sequence_gap +
+			   c->ledger.lost_tail - c->ledger.pending,
+		.limited = c->limited_before + c->ledger.limited,
+		.pending = (uint32_t)c->ledger.pending,
+		.known = true,
+	};
+
+	sums.numbered = nflog_next_sequence(c->nflog, &sums.next_sequence);
+	handover_note(&c->handover, &sums);
+}
+
 int collector_drain(struct collector *c)
 {
 	int packets, messages, err;
@@ -158,6 +174,7 @@ int collector_drain(struct collector *c)
 	process_expire(c->processes, c->join.now_ns);
 	if (sinks_flush(c->sinks))
 		c->reader_gone = true;
+	note_account(c);
 	return packets >= PACKETS_MAX || messages >= MESSAGES_MAX;
 }
 
@@ -189,7 +206,7 @@ static void count_sources(struct collector *c)
 static void count_matched(struct collector *c)
 {
 	struct ledger *ledger = &c->ledger;
-	uint64_t known = ledger->received + ledger->sequence_gap;
+	uint64_t known = ledger->received + ledger->sequence_gap + ledger->lost_tail;
 	uint64_t matched, limited;
 
 	if (!c->ruleset)
@@ -223,10 +240,11 @@ void collector_summaries(struct collector *c)
 /* The tail: numbered by the kernel after the last packet that we got. */
 static void count_tail(struct ledger *ledger)
 {
-	uint64_t known = ledger->received + ledger->sequence_gap + ledger->limited;
+	uint64_t known = ledger->received + ledger->sequence_gap + ledger->lost_tail +
+			 ledger->limited;
 
 	if (ledger->matched_known && ledger->matched > known)
-		ledger->lost_tail = ledger->matched - known;
+		ledger->lost_tail += ledger->matched - known;
 }
 
 /* The kernel holds packets back for that long, to send several at once. */
@@ -243,21 +261,19 @@ static void read_last_batch(struct collector *c)
 static void stop_for_the_next(struct collector *c)
 {
 	struct ledger *ledger = &c->ledger;
-	uint64_t known;
 
 	read_last_batch(c);
 	join_finish(&c->join, true);
 	collector_read_clocks(c);
 	count_sources(c);
 	count_matched(c);
-	known = ledger->received + ledger->sequence_gap;
 	if (ledger->matched_known)
-		ledger->matched = known + ledger->limited;
-	handover_settle(&c->handover, c->options, c->matched_before + known,
-			c->limited_before + ledger->limited);
+		ledger->matched = ledger->received + ledger->sequence_gap + ledger->lost_tail +
+				  ledger->limited;
 	emit_summaries(c);
 	emit_ledger(c);
 	sinks_drain(c->sinks, 1000);
+	note_account(c);
 }
 
 void collector_stop(struct collector *c)

@@ -12,13 +12,18 @@
  *
  * Limits: what queues is bounded by the sockets' buffers; what is more is lost and counted. Trace
  * rings die with the process: connects during the gap are named by the lower rungs. Connections
- * that were open have their start in the old run and no end in the new one. After a crash the
- * counters of the old run are not known, and the new ledger begins with what they are then.
+ * that were open have their start in the old run and no end in the new one.
+ *
+ * How far a run has come is noted after each drain, so that one that is killed leaves an account as
+ * well: what it had read and not written is the loss with which the next ledger begins, and what it
+ * had read after the last note is missing in the sequence. A process that is killed while it writes
+ * may have written some of these: the loss is never more than what is told.
  */
 #include "handover.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -27,7 +32,7 @@
 
 #define LISTEN_FIRST 3
 
-static const char magic[8] = "nfwho 1";
+static const char magic[8] = "nfwho 2";
 
 static const char *const names[HANDOVER_KINDS] = {
 	[HANDOVER_GROUP] = "group", [HANDOVER_CONNTRACK] = "conntrack",
@@ -107,7 +112,7 @@ void handover_open(struct handover *h, const struct options *options)
 	h->same_rules = h->received && same_rules(&h->account, &now);
 	if (h->kept && fd < 0)
 		fd = memfd_create("nfwho-account", MFD_CLOEXEC);
-	/* Not closed: until the end of this run its sums are not known. */
+	/* Without sums: until the sockets are taken over. */
 	if (fd >= 0 && pwrite(fd, &now, sizeof(now), 0) != (ssize_t)sizeof(now)) {
 		close(fd);
 		fd = -1;
@@ -142,19 +147,11 @@ void handover_keep(const struct handover *h, const struct notify *n, enum handov
 		notify_store(n, names[kind], fd);
 }
 
-void handover_settle(const struct handover *h, const struct options *options, uint64_t matched,
-		     uint64_t limited)
+void handover_note(const struct handover *h, const struct account_sums *sums)
 {
-	struct account account;
 	int fd = h->fds[HANDOVER_ACCOUNT];
 
-	if (fd < 0)
-		return;
-	describe(&account, options);
-	account.closed = true;
-	account.matched = matched;
-	account.limited = limited;
-	/* On failure the next run finds it not closed. */
-	if (pwrite(fd, &account, sizeof(account), 0) < 0)
+	/* On failure the next run finds what was written before: too little, and the rest is lost. */
+	if (fd >= 0 && pwrite(fd, sums, sizeof(*sums), offsetof(struct account, sums)) < 0)
 		return;
 }

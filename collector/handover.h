@@ -14,14 +14,22 @@ enum handover_kind {
 	HANDOVER_GROUP, HANDOVER_CONNTRACK, HANDOVER_RULES, HANDOVER_ACCOUNT, HANDOVER_KINDS
 };
 
+/* How far a run has come. */
+struct account_sums {
+	uint64_t matched, limited;	/* the rules' counters, as far as they are accounted for */
+	uint32_t pending;		/* packets received, for which nothing is written yet */
+	uint32_t next_sequence;		/* of the group's packets */
+	bool numbered;			/* that is known */
+	bool known;			/* anything is: it may have ended before */
+};
+
 /* What the next run has to know, in a file in memory. */
 struct account {
 	char magic[8];
 	uint32_t hooks, protocols, rule_limit;
 	uint16_t group;
 	bool loopback, conntrack;
-	bool closed;			/* the run ended as it should; else the sums are not known */
-	uint64_t matched, limited;	/* the rules' counters, as far as they are accounted for */
+	struct account_sums sums;
 };
 
 struct handover {
@@ -43,8 +51,7 @@ int handover_take(struct handover *h, enum handover_kind kind);
 void handover_keep(const struct handover *h, const struct notify *n, enum handover_kind kind,
 		   int fd);
 
-/* At the end of a run: the account for the next one. */
-void handover_settle(const struct handover *h, const struct options *options, uint64_t matched,
-		     uint64_t limited);
+/* For the next run, however this one ends: after each drain, and at the end. */
+void handover_note(const struct handover *h, const struct account_sums *sums);
 
 #endif

@@ -21,7 +21,8 @@ struct ledger {
 	bool matched_approximate;	/* a static rule counted while we were binding */
 	uint64_t limited;	/* held back by an optional limit in the rule */
 	uint64_t received, sequence_gap, enobufs;
-	uint64_t lost_tail;	/* matched, not received, after the last number we saw (at exit) */
+	uint64_t lost_tail;	/* matched, not received, after the last number we saw (at exit); or
+				 * received by a run that was killed, and not written */
 	uint64_t undecodable, filtered, retransmits, midstream, evicted, pending;
 	uint64_t started, suppressed;
 	uint64_t ended, ends_uncertain;	/* uncertain: conntrack messages lost while it lived */

@@ -136,6 +136,18 @@ int nflog_adopt(struct nflog **out, const struct nflog_config *config, int fd)
 	return 0;
 }
 
+bool nflog_next_sequence(const struct nflog *n, uint32_t *sequence)
+{
+	*sequence = n->count.next_sequence;
+	return n->count.sequence_known;
+}
+
+void nflog_expect_sequence(struct nflog *n, uint32_t sequence)
+{
+	n->count.next_sequence = sequence;
+	n->count.sequence_known = true;
+}
+
 int nflog_group_fd(const struct nflog *n)
 {
 	return nl_fd(&n->nl);

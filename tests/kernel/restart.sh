@@ -4,10 +4,13 @@
 # Restarts under load, with a service manager that keeps descriptors: every connection has one
 # start, none has two, and the ledgers of all runs together hold what the kernel counted.
 
+# NFWHO_KILLS=50 kills it more often than 20 times.
 . "$(dirname "$0")/lib.sh"
 
+kills=${NFWHO_KILLS:-20} rate=8000
+((sanitized)) && rate=1000
 netns_pair
-serve 80 81 82
+serve 80 81 82 83
 log=$work/log.json
 said=$work/said
 
@@ -42,6 +45,18 @@ sum()
 {
 	jq -s "map(select(.event.action == \"ledger\")) | group_by(.nfwho.run_id // .agent.ephemeral_id)
 		| map(last.nfwho.ledger.$1 // 0) | add" "$log"
+}
+
+lost_in()
+{
+	jq 'select(.event.action == "ledger") | .nfwho.ledger | .sequence_gap + .lost_tail' "$1" |
+		awk '{ sum += $1 } END { print sum + 0 }'
+}
+
+adds_up()
+{
+	jq -es 'map(select(.event.action == "ledger").nfwho.ledger) | length == 6 and all(
+		.matched == .received + .sequence_gap + .lost_tail and .pending == 0)' "$1"
 }
 
 no_table()
@@ -91,25 +106,50 @@ check "what was logged meanwhile is written" wait_for 10 enough $((before + 50))
 compared "each once" "$work/gap.tsv" --at-least connections=50 --at-most missing=0 \
 	--at-most duplicate=0 --at-most wrong=0
 
-# Killed, it leaves no account.
-here "$load" short --to "$peer4:82" --count 20 --truth "$work/kill.tsv" >/dev/null
-wait_for 10 enough $((before + 70))
-equal "it is killed" "$(tell kill)" "ended 9"
-equal "and starts at once" "$(tell start)" ready
-here "$load" short --to "$peer4:82" --count 20 --truth "$work/killed.tsv" >/dev/null
-check "and goes on" wait_for 10 enough $((before + 90))
-equal "with one table" "$(here nft list tables)" "table inet nfwho"
-here "$load" short --to "$peer4:82" --count 3000 --rate 500 --truth "$work/killing.tsv" >/dev/null &
-children+=($!)
-survived=0
-for turn in {1..20}; do
-	seen=$(starts)
-	[[ $(tell kill) == "ended 9" && $(tell start) == ready ]] && survived=$((survived + 1))
-	wait_for 5 enough $((seen + turn))
+# Killed, it leaves an account of what it had not written; each second run lives to tell.
+marked=$(wc -l <"$log")
+here "$load" busy --to "$peer4:82" --to "[$peer6]:82" --workers 2 --count $((rate * 4)) \
+	--rate $rate --seconds 8 --truth "$work/kill.tsv" >/dev/null &
+loading=$!
+children+=("$loading")
+account=
+for turn in 1 2 3 4 5; do
+	wait_for 10 enough $((before + 50 + turn * rate / 4))
+	account+="$(tell kill), $(tell start), $(tell stop), $(tell start). "
 done
-equal "killed twenty times under load it starts again at once" "$survived" 20
+wait "$loading"
+equal "killed five times it starts at once" "$account" \
+	"$(printf 'ended 9, ready, ended 0, ready. %.0s' 1 2 3 4 5)"
+equal "it stops" "$(tell stop)" "ended 0"
+tail -n +$((marked + 1)) "$log" >"$work/killed.json"
+records=$work/killed.json
+lost=$(lost_in "$records")
+compared "their ledgers tell of each connection that is missing, $lost" "$work/kill.tsv" \
+	--at-least connections=$((rate * 4)) --at-most missing="$lost" --at-most duplicate=0 \
+	--at-most wrong=0
+echo "# $(awk '$1 == "missing" { print $2 }' "$work/figures") are missing"
+check "they add up" adds_up "$records"
+records=$log
+equal "it starts again" "$(tell start)" ready
+
+# At random moments.
+here "$load" short --to "$peer4:83" --count $((kills * 200)) --rate 500 --seconds $((kills + 10)) \
+	--truth "$work/killing.tsv" >/dev/null &
+loading=$!
+children+=("$loading")
+survived=0 longest=0
+for ((turn = 0; turn < kills; turn++)); do
+	read -rt "0.$((RANDOM % 400 + 100))" -u "$idle"
+	begun=${EPOCHREALTIME/./}
+	[[ $(tell kill) == "ended 9" && $(tell start) == ready ]] && survived=$((survived + 1))
+	took=$(((${EPOCHREALTIME/./} - begun) / 1000))
+	((took > longest)) && longest=$took
+done
+equal "killed $kills times under load it starts again at once" "$survived" "$kills"
+echo "# within $longest ms at most"
 equal "with one table still" "$(here nft list tables)" "table inet nfwho"
 equal "and no line torn" "$(jq -r '.event.action | select(. == null)' "$log" 2>&1)" ""
+wait "$loading"
 tell argument --protocols=tcp,udp >/dev/null
 equal "other rules replace those that stand" "$(tell restart)" "ended 0 ready"
 check "they are there" grep -q udp <(here nft list table inet nfwho)
@@ -117,7 +157,8 @@ tell argument --group=618 >/dev/null
 equal "another group replaces the one that was bound" "$(tell restart)" "ended 0 ready"
 equal "only that one is bound" \
 	"$(here awk '{ print $1 }' /proc/self/net/netfilter/nfnetlink_log | tr '\n' ' ')" "618 "
-tell stop >/dev/null
+equal "and stops" "$(tell stop)" "ended 0"
+equal "the ledger adds up all the same" "$(ledger_gaps)" "0 0"
 exec {MANAGER[1]}>&-
 check "without a manager the table goes" wait_for 10 no_table
 finish
