@@ -9,6 +9,7 @@
 ((sanitized)) && skip_all "AddressSanitizer does not live in the service's sandbox"
 command -v meson >/dev/null || skip_all "needs meson, to install"
 log=/var/log/nfwho/nfwho.json
+conf=/usr/local/etc/nfwho.conf
 
 property()
 {
@@ -33,9 +34,8 @@ status_is()
 wants=nfwho.service
 if boot "
 	DESTDIR=\$root/all meson install -C $NFWHO_BUILD --no-rebuild >/dev/null
-	conf=\$(find usr/local/etc etc -name nfwho.conf -path '*etc/nfwho.conf' | head -n 1)
 	sed -i 's/^#loopback = .*/loopback = yes/; s/^#ledger-interval = .*/ledger-interval = 1/
-		s/^#rate = .*/rate = 0/; s/^#rate-total = .*/rate-total = 0/' \$conf
+		s/^#rate = .*/rate = 0/; s/^#rate-total = .*/rate-total = 0/' .$conf
 	chroot . systemd-sysusers" && wait_for 20 inside systemctl -q is-active nfwho; then
 	ok "it is started"
 else
@@ -74,6 +74,32 @@ compared "three restarts and a reload later every connection has one start" "$wo
 equal "systemd keeps the sockets" "$(property NFileDescriptorStore)" 4
 check "the status is live" wait_for 10 status_is 'Group 617: [1-9]* connections*'
 equal "it was restarted by nobody else" "$(property NRestarts)" 0
+
+# The drop-in files of the manual, all at once; the receiver is on this host.
+sed -n '/^\.SH SERVICE/,/^\.SH LIMITS/p' "$here_dir/../../collector/nfwho.8" |
+	awk '/^\.nf/ { shown = 1; next } /^\.fi/ { shown = 0; print "" } shown' |
+	sed 's/\\-/-/g; s/198\.51\.100\.7/127.0.0.1/' >"$work/manual.conf"
+equal "there are three drop-in files in the manual" "$(grep -c '^\[Service]' "$work/manual.conf")" 3
+inside mkdir -p /etc/systemd/system/nfwho.service.d /srv/log
+inside chown nfwho /srv/log
+inside dd status=none of=/etc/systemd/system/nfwho.service.d/manual.conf <"$work/manual.conf"
+inside dd status=none oflag=append conv=notrunc of="$conf" <<-EOF
+
+	output = tcp:127.0.0.1:5140
+	output = file:/var/log/nfwho/adm.json,group=adm
+	output = file:/srv/log/other.json
+EOF
+inside socat -u TCP-LISTEN:5140,reuseaddr OPEN:/srv/received.json,creat &
+children+=($!)
+check "with them and outputs that want them it is restarted" inside sh -c \
+	'systemctl daemon-reload && systemctl restart nfwho'
+inside "$load" short --to 127.0.0.1:80 --count 3 --truth "$work/truth.tsv" >/dev/null
+for file in /srv/received.json /srv/log/other.json /var/log/nfwho/adm.json; do
+	check "records arrive in ${file##*/}" wait_for 10 inside \
+		grep -q '"action":"connection_attempted"' "$file"
+done
+equal "the group of a file is the one that was asked for" \
+	"$(inside stat -c %G /var/log/nfwho/adm.json)" adm
 inside systemctl stop nfwho
 equal "it stops as it should" "$(property Result)" success
 equal "the table is gone with it" "$(inside nft list tables)" ""
