@@ -24,8 +24,9 @@ is_there()
 check "it is built" "$here_dir/../../collector/package" "$work" || finish
 package=$(ls "$work"/nfwho_*.deb)
 if command -v lintian >/dev/null; then
-	equal "lintian finds no error" \
-		"$(lintian --allow-root --fail-on none "$package" 2>&1 | grep '^E:')" ""
+	# Who builds it, and where, is not ours to judge.
+	equal "lintian finds no error" "$(lintian --allow-root --fail-on none "$package" 2>&1 |
+		grep '^E:' | grep -v 'mail-host\|root-in-contact')" ""
 else
 	skip "lintian finds no error" "needs lintian"
 fi
