@@ -94,16 +94,21 @@ static bool may_be_later(const struct flow *f, const struct flow *other)
 	return other->seen & FLOW_CONNECT && other->start_ns >= since_ns;
 }
 
-/* What the lookup said is another socket's. NFLOG tells both ids or neither: a user without a group
- * was the lookup's word, too. */
+/* NFLOG tells both ids or neither: a user without a group was the lookup's word. */
+static void forget_answer(struct join *j, struct flow *f)
+{
+	join_forget_holders(j, f);
+	if (!(f->seen & FLOW_GID))
+		f->seen &= ~(uint32_t)FLOW_UID;
+}
+
+/* What the lookup said is another socket's. */
 static void take_back(struct join *j, struct flow *f)
 {
 	process_unref(f->process);
 	f->process = NULL;
 	f->cgroup_id = 0;
-	join_forget_holders(j, f);
-	if (!(f->seen & FLOW_GID))
-		f->seen &= ~(uint32_t)FLOW_UID;
+	forget_answer(j, f);
 }
 
 void ladder_cut_short(struct join *j, struct flow *f)
@@ -179,21 +184,33 @@ static void start_unowned(struct join *j, struct flow *f)
 	start(j, f, OWNER_NONE);
 }
 
+/* A holder or cgroup was found while several connects fitted. If one of them has told its port since,
+ * its word counts, and not what was found. */
+static bool connect_is_told(struct join *j, struct flow *f)
+{
+	if (!j->config.trace || f->seen & (FLOW_CONNECT | FLOW_RESUMED) ||
+	    match_connect(j, f, false) != MATCH_TAKEN)
+		return false;
+	f->owner = OWNER_UNDECIDED;
+	forget_answer(j, f);
+	return true;
+}
+
 void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, bool last_chance)
 {
 	bool held = f->queue == FLOW_QUEUE_HELD;
 	enum match_verdict verdict = MATCH_NOBODY;
 
+	if (f->owner != OWNER_UNDECIDED && !connect_is_told(j, f)) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+		return;
+	}
 	if (f->seen & FLOW_CONNECT && (f->process || f->seen & FLOW_KERNEL)) {
 		start_traced(j, f);
 		return;
 	}
 	if (f->seen & FLOW_INGRESS) {
 		start(j, f, OWNER_NONE);
-		return;
-	}
-	if (f->owner != OWNER_UNDECIDED) {
-		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
 		return;
 	}
 	if (j->config.trace && !(f->seen & (FLOW_CONNECT | FLOW_RESUMED)))

@@ -4,6 +4,7 @@
  * bring about. The two processes are real, so that their network namespace can be read.
  */
 #include "join.h"
+#include "ladder.h"
 
 #include <arpa/inet.h>
 #include <fcntl.h>
@@ -488,6 +489,34 @@ static void a_connect_from_before_other_rules_is_not_unsent(void **state)
 	assert_int_equal(w->join.trace_only, 1);
 }
 
+/* Two connects fit, the holder of the socket was looked up, and is doubted for a while: meanwhile the
+ * trace tells whose the port is. */
+static void a_connect_that_tells_its_port_late_is_the_packets_all_the_same(void **state)
+{
+	struct world *w = *state;
+	struct owner_query found = { .rung = OWNER_SOCKET, .socket_found = true, .socket_uid = 5 };
+	struct tuple tuple = to_server(40000);
+
+	settle(w, true);
+	connects(w, 0, 1);
+	connects(w, 1, 2);
+	packet(w, 40000, 1);
+	settle(w, true);
+	assert_int_equal(w->started, 0);
+	found.process = process_get(w->processes, (uint32_t)w->pid[0]);
+	ladder_answer(&w->join, flow_by_tuple(w->flows, &tuple), &found);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, 0);
+	transition(w, 0, 1, TCP_ESTABLISHED, TCP_CLOSE, 40000);
+	wait_out(w);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->reason[0], REASON_RESET);
+	assert_int_equal(w->join.trace_only, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -504,6 +533,7 @@ int main(void)
 		TEST(a_filtered_connection_is_counted_once_and_not_told),
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
 		TEST(a_connect_from_before_other_rules_is_not_unsent),
+		TEST(a_connect_that_tells_its_port_late_is_the_packets_all_the_same),
 	};
 
 	return cmocka_run_group_tests_name("join", tests, NULL, NULL);
