@@ -146,7 +146,8 @@ static void forget_socket(struct trace *t, struct flow *f, trace_handler *handle
 	flow_unindex_socket(t->config.flows, f);
 	if (f->seen & FLOW_CLOSED)
 		return;
-	/* When is not known: end_ns is left as it is. */
+	/* When is not known; what conntrack has reckoned would pass for the process's own close. */
+	f->end_ns = 0;
 	f->seen |= FLOW_CLOSED;
 	handler(f, TRACE_CLOSED, data);
 }

@@ -9,6 +9,7 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -517,6 +518,38 @@ static void a_connect_that_tells_its_port_late_is_the_packets_all_the_same(void 
 	assert_int_equal(w->join.trace_only, 0);
 }
 
+/* The end was told by nobody, on a CPU that is silent while idle; conntrack had an RST and knows
+ * when, but counted nothing. The process did not give up. */
+static void an_end_that_conntrack_reckoned_is_not_the_processs(void **state)
+{
+	struct world *w = *state;
+	struct ct_entry entry = {
+		.kind = CT_NEW, .original = to_server(40000), .id = 9, .status = 8,
+		.has_timestamps = true,
+	};
+
+	entry.reply = tuple_reverse(&entry.original);
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	settle(w, true);
+	entry.start_real_ns = w->now_ns;
+	join_conntrack(&w->join, &entry);
+	pass(w, MS);
+	entry.kind = CT_DESTROY;
+	entry.stop_real_ns = w->now_ns;
+	entry.idle_s = 10;
+	entry.tcp_state = TCP_CONNTRACK_CLOSE;
+	entry.has_tcp_state = true;
+	join_conntrack(&w->join, &entry);
+	settle(w, true);
+	connects(w, 1, 1);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->reason[0], REASON_NONE);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -534,6 +567,7 @@ int main(void)
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
 		TEST(a_connect_from_before_other_rules_is_not_unsent),
 		TEST(a_connect_that_tells_its_port_late_is_the_packets_all_the_same),
+		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
 	};
 
 	return cmocka_run_group_tests_name("join", tests, NULL, NULL);
