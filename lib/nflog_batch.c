@@ -73,6 +73,13 @@ static void count_sequence(struct nflog_count *count, uint32_t sequence)
 	count->sequence_known = true;
 }
 
+/* Every message has a number; one that cannot be read has taken the next, or it would be counted as
+ * a gap once more. */
+static void count_unnumbered(struct nflog_count *count)
+{
+	count->next_sequence++;
+}
+
 unsigned int nflog_batch(struct nflog_count *count, const void *batch, size_t len,
 			 nflog_handler *handler, void *data)
 {
@@ -91,6 +98,8 @@ unsigned int nflog_batch(struct nflog_count *count, const void *batch, size_t le
 		err = nflog_message_parse(&packet, &sequence, &has_sequence, nlh);
 		if (has_sequence)
 			count_sequence(count, sequence);
+		else
+			count_unnumbered(count);
 		if (err) {
 			count->stats.invalid++;
 			continue;
@@ -101,6 +110,7 @@ unsigned int nflog_batch(struct nflog_count *count, const void *batch, size_t le
 	if (len > 0) {
 		count->stats.received++;
 		count->stats.invalid++;
+		count_unnumbered(count);
 	}
 	return handed_on;
 }

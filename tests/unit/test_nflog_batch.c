@@ -175,6 +175,27 @@ static void a_message_without_a_packet_still_has_its_number(void **state)
 	assert_int_equal(count.stats.sequence_gap, 0);
 }
 
+/* It is not counted as received and as missing, too. */
+static void a_message_that_cannot_be_read_is_no_gap(void **state)
+{
+	uint32_t buf[64];
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nflog_count count = { .sequence_known = true };
+	struct seen seen = { 0 };
+
+	(void)state;
+	nlh->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_PACKET;
+	mnl_nlmsg_put_extra_header(nlh, sizeof(struct nfgenmsg));
+	assert_int_equal(feed(&count, nlh).count, 0);
+	assert_int_equal(feed(&count, build(buf, 1)).count, 1);
+	nlh = build(buf, 2);
+	assert_int_equal(nflog_batch(&count, nlh, nlh->nlmsg_len / 2, see, &seen), 0);
+	assert_int_equal(feed(&count, build(buf, 4)).count, 1);
+	assert_int_equal(count.stats.received, 4);
+	assert_int_equal(count.stats.invalid, 2);
+	assert_int_equal(count.stats.sequence_gap, 1);
+}
+
 static void the_conntrack_entry_gives_id_and_zone(void **state)
 {
 	uint32_t buf[64];
@@ -256,6 +277,7 @@ int main(void)
 		cmocka_unit_test(what_the_kernel_leaves_out_is_unknown),
 		cmocka_unit_test(an_attribute_of_the_wrong_length_is_not_read),
 		cmocka_unit_test(a_message_without_a_packet_still_has_its_number),
+		cmocka_unit_test(a_message_that_cannot_be_read_is_no_gap),
 		cmocka_unit_test(the_conntrack_entry_gives_id_and_zone),
 		cmocka_unit_test(missing_numbers_are_lost_packets),
 		cmocka_unit_test(a_batch_ends_with_done_and_rubbish_behind_it_is_counted),
