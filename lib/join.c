@@ -18,6 +18,9 @@
 #include <linux/netfilter.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* An entry for which there is no memory is not added; see hh.tbl. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 struct join_holders {
@@ -112,7 +115,10 @@ void join_remember_holders(struct join *j, struct flow *f, const struct owner_qu
 	h->count = query->holder_count < OWNER_HOLDERS_MAX ? query->holder_count : OWNER_HOLDERS_MAX;
 	memcpy(h->pids, query->holders, h->count * sizeof(h->pids[0]));
 	HASH_ADD(hh, j->holders, number, sizeof(h->number), h);
-	f->seen |= FLOW_SHARED;
+	if (h->hh.tbl)
+		f->seen |= FLOW_SHARED;
+	else
+		free(h);
 }
 
 const uint32_t *join_shared_with(const struct join *j, const struct flow *f, unsigned int *count)
