@@ -116,18 +116,21 @@ static int drain_packets(struct collector *c)
 	return n;
 }
 
+static uint64_t conntrack_lost(const struct collector *c)
+{
+	return ct_stats(c->ct)->dropped + ct_stats(c->ct)->invalid;
+}
+
 static int drain_conntrack(struct collector *c)
 {
-	const struct ct_stats *stats;
 	uint64_t lost_before;
 	int n;
 
 	if (!c->ct)
 		return 0;
-	stats = ct_stats(c->ct);
-	lost_before = stats->dropped + stats->enobufs;
+	lost_before = conntrack_lost(c) + ct_stats(c->ct)->enobufs;
 	n = ct_read(c->ct, MESSAGES_MAX, take_entry, &c->join);
-	if (stats->dropped + stats->enobufs != lost_before)
+	if (conntrack_lost(c) + ct_stats(c->ct)->enobufs != lost_before)
 		join_conntrack_lost(&c->join);
 	return n;
 }
@@ -193,7 +196,7 @@ static void count_sources(struct collector *c)
 		ledger->trace_only = c->join.trace_only + trace_stats(c->trace)->loopback;
 	}
 	if (c->ct)
-		ledger->conntrack_lost = ct_stats(c->ct)->dropped;
+		ledger->conntrack_lost = conntrack_lost(c);
 	ledger->conntrack_known = c->ct && ct_count(&count, &max) == 0;
 	if (ledger->conntrack_known) {
 		ledger->conntrack_count = count;

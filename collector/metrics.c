@@ -177,7 +177,7 @@ static void add_sources(struct text *t, const struct metrics *m, const struct me
 
 	add_counter(t, "trace_lost_total", l->trace_lost, "Records that trace rings lost.");
 	add_counter(t, "conntrack_lost_total", l->conntrack_lost,
-		    "Messages of conntrack that the kernel dropped.");
+		    "Messages of conntrack dropped by the kernel, or unreadable.");
 	if (l->conntrack_known) {
 		add_gauge(t, "conntrack_entries", l->conntrack_count, "Entries of conntrack.");
 		add_gauge(t, "conntrack_entries_limit", l->conntrack_max,

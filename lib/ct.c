@@ -134,6 +134,8 @@ static unsigned int read_events(struct ct *ct, size_t len, ct_handler *handler, 
 		handler(&entry, data);
 		handed_on++;
 	}
+	if (len > 0)
+		ct->stats.invalid++;
 	return handed_on;
 }
 

@@ -34,7 +34,7 @@ struct ct_stats {
 	uint64_t received;
 	uint64_t enobufs;	/* times the kernel reported an overrun */
 	uint64_t dropped;	/* messages dropped, from SO_MEMINFO: exact, not which */
-	uint64_t invalid;
+	uint64_t invalid;	/* messages that cannot be read: at least as many as that */
 };
 
 typedef void ct_handler(const struct ct_entry *entry, void *data);

@@ -34,7 +34,7 @@ struct ledger {
 	uint64_t trace_filtered;	/* the same, that a filter leaves out. Not in `trace_only` */
 	uint64_t unsent;	/* of those: written as unsent. Not in `started` */
 	uint64_t unsent_suppressed;	/* of those: held back as unsent. Not in `suppressed` */
-	uint64_t conntrack_lost;	/* messages dropped by the kernel */
+	uint64_t conntrack_lost;	/* messages dropped by the kernel, or unreadable */
 	uint64_t conntrack_count, conntrack_max;
 	bool conntrack_known;
 	uint64_t owner[OWNER_TRACE + 1];	/* by enum owner_rung, of those started */
