@@ -232,6 +232,11 @@ static void read_answer(const struct nl *nl, size_t len, struct answer *answer)
 		if (err && !answer->err)
 			answer->err = err;
 	}
+	/* What was cut off may have been the end: nothing more would come. */
+	if (!answer->complete && len > 0) {
+		answer->err = answer->err ? answer->err : -EBADMSG;
+		answer->complete = true;
+	}
 }
 
 int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_handler *handler, void *data)
