@@ -28,6 +28,12 @@ static bool conntrack_knows(struct join *j, const struct flow *f)
 	return other;
 }
 
+/* Several connects could be this packet's: conntrack's word may have gone to the one that is. */
+static bool may_be_elsewhere(const struct join *j, const struct flow *f)
+{
+	return !(f->seen & FLOW_CONNECT) && f->start_ns <= j->unmatched_ns;
+}
+
 static void gather_signs(struct join *j, const struct flow *f, struct fate_signs *signs)
 {
 	*signs = (struct fate_signs) {
@@ -40,7 +46,7 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 	/* Asked only where it matters: an entry of an earlier attempt keeps NEW from coming. */
 	if (signs->conntrack && signs->tracked && f->seen & FLOW_CLOSED &&
 	    !(f->seen & (FLOW_NEW | FLOW_DESTROY)))
-		signs->entry_exists = conntrack_knows(j, f) ||
+		signs->entry_exists = may_be_elsewhere(j, f) || conntrack_knows(j, f) ||
 				      join_confirmed_since(j, &f->tuple, f->start_ns) ||
 				      ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
 }

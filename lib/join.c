@@ -278,7 +278,8 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 			continue;
 		}
 		if (f->seen & FLOW_CONNECT) {
-			if (!join_may_send(j, f, packet->hook) || connects++)
+			if (join_was_over(f, join_sent_after(j)) ||
+			    !join_may_send(j, f, packet->hook) || connects++)
 				continue;
 			waiting = f;
 		} else if (!waiting) {

@@ -127,12 +127,13 @@ const uint32_t *join_shared_with(const struct join *j, const struct flow *f, uns
  * connects are missing: that something has not come proves nothing now, and may soon; whether the
  * only connect with a packet's tuple is the packet's; whether the caller of `connect` can have sent
  * a packet that was logged at this hook (false if its network namespace is known to be the wrong
- * one). */
+ * one); whether its socket was closed before a packet can have been sent. */
 bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns);
 uint64_t join_sent_after(const struct join *j);
 bool join_is_behind(const struct join *j);
 bool join_surely_first(struct join *j, struct flow *connect, uint8_t hook, uint64_t sent_after_ns);
 bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
+bool join_was_over(const struct flow *connect, uint64_t sent_after_ns);
 
 /* Gives `f` what `connect` has witnessed and frees `connect`; makes room for one more flow; frees one;
  * keeps the list of those who share its socket, and drops it; lets go of what is missed least. */

@@ -31,7 +31,12 @@ bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook)
 	return hook == NF_INET_LOCAL_OUT || hook == NF_INET_POST_ROUTING ? ours : !ours;
 }
 
-/* The same, but known for certain. */
+bool join_was_over(const struct flow *connect, uint64_t sent_after_ns)
+{
+	return connect->seen & FLOW_CLOSED && connect->end_ns && connect->end_ns <= sent_after_ns;
+}
+
+/* join_may_send(), but known for certain. */
 bool match_surely_sends(struct join *j, struct flow *connect, uint8_t hook)
 {
 	if (!connect->process)
@@ -117,7 +122,7 @@ static void collect_exact(struct join *j, const struct flow *f, struct candidate
 	*c = (struct candidates) { .complete = true };
 	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect))
 		if (lacks_packet(connect) && connect->start_ns <= f->packet_ns &&
-		    join_may_send(j, connect, f->hook))
+		    !join_was_over(connect, f->sent_after_ns) && join_may_send(j, connect, f->hook))
 			candidates_add(c, connect);
 }
 

@@ -473,6 +473,23 @@ static void a_filtered_connect_without_a_packet_is_not_told(void **state)
 	assert_int_equal(w->ledger.trace_filtered, 2);
 }
 
+/* A filter in the rules left out the packet of the first; the second was sent after its end. */
+static void a_connect_that_was_over_is_not_the_packets(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	lives_and_dies(w, 0, 1, 40000);
+	pass(w, 100 * MS);
+	settle(w, true);
+	connects(w, 1, 2);
+	route(w, 1, 40000);
+	packet(w, 40000, 1);
+	settle(w, true);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, 1);
+}
+
 /* A connect whose packet an earlier rule may have left out is not said to have sent none. */
 static void a_connect_from_before_other_rules_is_not_unsent(void **state)
 {
@@ -565,6 +582,7 @@ int main(void)
 		TEST(every_packet_is_accounted_for),
 		TEST(a_filtered_connection_is_counted_once_and_not_told),
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
+		TEST(a_connect_that_was_over_is_not_the_packets),
 		TEST(a_connect_from_before_other_rules_is_not_unsent),
 		TEST(a_connect_that_tells_its_port_late_is_the_packets_all_the_same),
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
