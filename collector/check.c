@@ -10,8 +10,7 @@ int check(struct options *options)
 
 	check_rights(&c);
 	check_confinement(&c, options);
-	check_ruleset(&c, options);
-	sieve_describe(&c, options);
+	sieve_describe(&c, options, check_ruleset(&c, options));
 	check_saved_rulesets(&c, options);
 	check_group(&c, options);
 	check_conntrack(&c, options);

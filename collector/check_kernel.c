@@ -61,18 +61,18 @@ static void say_table(struct checklist *c, enum ruleset_state state, uint32_t po
 	}
 }
 
-void check_ruleset(struct checklist *c, const struct options *options)
+bool check_ruleset(struct checklist *c, const struct options *options)
 {
 	struct ruleset_config config;
 	struct ruleset *r = NULL;
-	enum ruleset_state state;
+	enum ruleset_state state = RULESET_FOREIGN;
 	uint32_t portid = 0;
 	int err;
 
 	if (options->ruleset == RULESET_MODE_NONE) {
 		checklist_say(c, VERDICT_WORKS, "nf_tables", "left to others (--ruleset none): "
 			      "some rule must log to group %u", options->group);
-		return;
+		return false;
 	}
 	rules_config(options, &config);
 	err = ruleset_open(&r, &config);
@@ -90,6 +90,8 @@ void check_ruleset(struct checklist *c, const struct options *options)
 		checklist_say(c, VERDICT_NOT, "nf_tables", "%s%s", strerror(-err),
 			      err == -EPERM ? ": run as root" : "");
 	ruleset_close(r);
+	return !err && (options->ruleset == RULESET_MODE_OWNED ||
+			(options->ruleset == RULESET_MODE_AUTO && state == RULESET_ABSENT));
 }
 
 void check_group(struct checklist *c, const struct options *options)

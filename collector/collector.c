@@ -374,7 +374,7 @@ static bool take_over_rules(struct collector *c, const struct ruleset_config *co
 	const struct account_sums *sums = &c->handover.account.sums;
 	int fd = handover_take(&c->handover, HANDOVER_RULES);
 	enum ruleset_state state;
-	uint64_t matched, limited;
+	struct ruleset_counts counts;
 
 	if (fd < 0)
 		return false;
@@ -383,13 +383,13 @@ static bool take_over_rules(struct collector *c, const struct ruleset_config *co
 		return false;
 	}
 	if (!c->handover.same_rules || ruleset_inspect(c->ruleset, &state, NULL) ||
-	    state != RULESET_OWNED || ruleset_counters(c->ruleset, &matched, &limited))
+	    state != RULESET_OWNED || sieve_put(c, c->options) ||
+	    ruleset_counters(c->ruleset, &counts))
 		return false;
 	c->ruleset_owned = true;
 	c->ledger.matched_approximate = !sums->known;
 	c->ledger.lost_tail = sums->pending;
-	c->matched_before = sums->known ? sums->matched : matched;
-	c->limited_before = sums->known ? sums->limited : limited;
+	c->before = sums->known ? sums->counts : counts;
 	log_info("the rules of the last run stand: going on where it ended");
 	return true;
 }
@@ -407,15 +407,16 @@ static int open_ruleset(struct collector *c)
 	err = c->ruleset ? 0 : ruleset_open(&c->ruleset, &config);
 	if (!err)
 		err = stand_rules(c);
+	if (!err && !filter_empty(&c->options->filter))
+		err = sieve_put(c, c->options);
 	if (err) {
 		if (err < 0)
 			rules_complain(err, c->ruleset);
 		return -1;
 	}
 	c->ledger.matched_approximate = c->group_taken;
-	if (!c->ruleset_owned &&
-	    ruleset_counters(c->ruleset, &c->matched_before, &c->limited_before) == 0 &&
-	    c->matched_before)
+	if (!c->ruleset_owned && ruleset_counters(c->ruleset, &c->before) == 0 &&
+	    c->before.matched)
 		c->ledger.matched_approximate = true;
 	return 0;
 }
@@ -466,6 +467,7 @@ static int open_join(struct collector *c)
 	};
 	int err;
 
+	c->rule_keys = sieve_rule_keys(c->options);
 	procfs_read_number(c->proc_fd, "sys/net/ipv4/tcp_syn_retries", &config.syn_retries);
 	config.protocol_count = protocol_numbers(c->options->protocols, config.protocols);
 	err = join_init(&c->join, &config);

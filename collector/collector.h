@@ -4,6 +4,7 @@
 
 #include "confine.h"
 #include "ct.h"
+#include "filter.h"
 #include "guard.h"
 #include "handover.h"
 #include "ifname.h"
@@ -45,6 +46,8 @@ struct collector {
 	struct nflog *nflog;
 	struct ruleset *ruleset;	/* NULL: --ruleset none */
 	bool ruleset_owned;		/* ours to take away at exit */
+	uint32_t rule_keys;		/* what it can decide (lib/filter) */
+	struct filter rule_part;	/* what of the filters stands in it */
 	struct guard guard;
 	struct sysctl sysctl;
 	struct ifname ifnames;
@@ -54,7 +57,7 @@ struct collector {
 	struct ledger ledger;
 	struct metrics metrics;
 
-	uint64_t matched_before, limited_before;	/* the counters when we began */
+	struct ruleset_counts before;	/* the counters when we began */
 	bool group_taken;	/* over from the last run, with what is queued */
 	bool colour;		/* text for a terminal that wants it */
 	bool reader_gone;	/* stdout's: time to stop */

@@ -140,9 +140,12 @@ static void note_account(struct collector *c)
 {
 	const struct nflog_stats *nflog = nflog_stats(c->nflog);
 	struct account_sums sums = {
-		.matched = c->matched_before + nflog->received + nflog->sequence_gap +
-			   c->ledger.lost_tail - c->ledger.pending,
-		.limited = c->limited_before + c->ledger.limited,
+		.counts = {
+			.matched = c->before.matched + nflog->received + nflog->sequence_gap +
+				   c->ledger.lost_tail - c->ledger.pending,
+			.limited = c->before.limited + c->ledger.limited,
+			.filtered = c->before.filtered + c->ledger.filtered_by_rule,
+		},
 		.pending = (uint32_t)c->ledger.pending,
 		.known = true,
 	};
@@ -210,14 +213,15 @@ static void count_matched(struct collector *c)
 {
 	struct ledger *ledger = &c->ledger;
 	uint64_t known = ledger->received + ledger->sequence_gap + ledger->lost_tail;
-	uint64_t matched, limited;
+	struct ruleset_counts counts;
 
 	if (!c->ruleset)
 		return;
-	if (ruleset_counters(c->ruleset, &matched, &limited) == 0) {
+	if (ruleset_counters(c->ruleset, &counts) == 0) {
 		ledger->matched_known = true;
-		ledger->limited = limited - c->limited_before;
-		ledger->matched = matched - c->matched_before + ledger->limited;
+		ledger->limited = counts.limited - c->before.limited;
+		ledger->matched = counts.matched - c->before.matched + ledger->limited;
+		ledger->filtered_by_rule = counts.filtered - c->before.filtered;
 	}
 	if (ledger->matched_approximate && ledger->matched < known + ledger->limited)
 		ledger->matched = known + ledger->limited;

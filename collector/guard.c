@@ -178,11 +178,11 @@ static int look(struct collector *c, const char **what, bool *restorable)
 
 static int restore(struct collector *c)
 {
-	uint64_t matched, limited;
+	struct ruleset_counts counts;
 	int err;
 
 	/* The counters' last values, before they go. */
-	ruleset_counters(c->ruleset, &matched, &limited);
+	ruleset_counters(c->ruleset, &counts);
 	err = ruleset_create(c->ruleset, false);
 	if (err)
 		return err;

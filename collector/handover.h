@@ -16,7 +16,7 @@ enum handover_kind {
 
 /* How far a run has come. */
 struct account_sums {
-	uint64_t matched, limited;	/* the rules' counters, as far as they are accounted for */
+	struct ruleset_counts counts;	/* the rules' counters, as far as they are accounted for */
 	uint32_t pending;		/* packets received, for which nothing is written yet */
 	uint32_t next_sequence;		/* of the group's packets */
 	bool numbered;			/* that is known */

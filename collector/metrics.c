@@ -79,6 +79,8 @@ static void add_packets(struct text *t, const struct ledger *l)
 			    "Packets that the rules meant to log.");
 	add_counter(t, "packets_limited_total", l->limited, "Held back by rule-limit.");
 	add_counter(t, "packets_received_total", l->received, "Packets that arrived here.");
+	add_counter(t, "packets_filtered_by_rule_total", l->filtered_by_rule,
+		    "Left out by the part of the filters that stands in the rules.");
 	add_head(t, "packets_lost_total", "counter", "Logged by the kernel, never received.");
 	add_labelled(t, "packets_lost_total", "place", "sequence", l->sequence_gap);
 	add_labelled(t, "packets_lost_total", "place", "tail", l->lost_tail);

@@ -3,6 +3,7 @@
 
 #include "log.h"
 #include "setting.h"
+#include "sieve.h"
 
 #include <errno.h>
 #include <string.h>
@@ -24,6 +25,13 @@ static int change_records(struct collector *c, const struct options *options)
 	return record_change(c->record, &config);
 }
 
+/* Only if there is something to change: a limit in the rules begins anew with them. */
+static int change_rules(struct collector *c, const struct options *options,
+			const struct options *before)
+{
+	return filter_equal(&options->filter, &before->filter) ? 0 : sieve_put(c, options);
+}
+
 /* The outputs last: they are what cannot be taken back. */
 static int change(struct collector *c, const struct options *fresh)
 {
@@ -38,10 +46,17 @@ static int change(struct collector *c, const struct options *fresh)
 			  strerror(-err));
 		return err;
 	}
+	err = change_rules(c, fresh, c->options);
+	if (err) {
+		log_error("reload refused: putting filters into the rules: %s", strerror(-err));
+		change_records(c, c->options);
+		return err;
+	}
 	err = sinks_change(c->sinks, fresh->outputs, fresh->output_count, error, sizeof(error));
 	if (err) {
 		log_error("reload refused: %s", error);
 		change_records(c, c->options);
+		change_rules(c, c->options, fresh);
 		return err;
 	}
 	collector_limit_config(fresh, &limit);

@@ -26,6 +26,9 @@ enum filter_key {
 	FILTER_PROTOCOL		= 1 << 6,
 };
 
+/* What a packet says of itself. */
+#define FILTER_PACKET_KEYS (FILTER_NET | FILTER_PORT | FILTER_PROTOCOL)
+
 struct filter_pattern {
 	char *text;
 	bool wild;		/* fnmatch(3) */
@@ -56,6 +59,12 @@ int filter_add(struct filter *f, enum filter_list list, const char *text, char *
 /* Takes all clauses out of a list. */
 void filter_clear(struct filter *f, enum filter_list list);
 
+/* True if it lets everything pass. */
+bool filter_empty(const struct filter *f);
+
+/* Whether both say the same, in the same words and of the same users. */
+bool filter_equal(const struct filter *a, const struct filter *b);
+
 /* A connection, as far as it is known. Borrowed. */
 struct filter_subject {
 	const struct tuple *tuple;
@@ -66,5 +75,13 @@ struct filter_subject {
 };
 
 bool filter_passes(const struct filter *f, const struct filter_subject *subject);
+
+/* What of the filter can be decided by these keys alone (user and packet keys only), without leaving
+ * out what the whole lets pass: its clauses, with no terms but these. Owns nothing. */
+void filter_part(const struct filter *whole, uint32_t keys, struct filter *part);
+
+/* Whether rules made of this may have left out a packet of the connection. A user that is not known
+ * here was known there. */
+bool filter_may_stop(const struct filter *f, const struct filter_subject *subject);
 
 #endif

@@ -23,6 +23,7 @@ struct ledger {
 	uint64_t received, sequence_gap, enobufs;
 	uint64_t lost_tail;	/* matched, not received, after the last number we saw (at exit); or
 				 * received by a run that was killed, and not written */
+	uint64_t filtered_by_rule;	/* left out by a filter in the rules. Not in `matched` */
 	uint64_t undecodable, filtered, retransmits, midstream, evicted, pending;
 	uint64_t started, suppressed;
 	uint64_t ended, ends_uncertain;	/* uncertain: conntrack messages lost while it lived */

@@ -26,7 +26,7 @@ static void add_packets(cJSON *object, const struct ledger *l)
 		{ "limited", l->limited }, { "received", l->received },
 		{ "sequence_gap", l->sequence_gap }, { "enobufs", l->enobufs },
 		{ "lost_tail", l->lost_tail }, { "undecodable", l->undecodable },
-		{ "filtered", l->filtered }, { "retransmits", l->retransmits },
+		{ "filtered", l->filtered }, { "filtered_by_rule", l->filtered_by_rule }, { "retransmits", l->retransmits },
 		{ "midstream", l->midstream }, { "evicted", l->evicted },
 		{ "pending", l->pending }, { "started", l->started },
 		{ "suppressed", l->suppressed }, { "ended", l->ended },

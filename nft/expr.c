@@ -1,12 +1,51 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "expr.h"
+#include "ruleset.h"
 
+#include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <stdio.h>
 #include <string.h>
 
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
+#include <libnftnl/udata.h>
+
+void expr_begin(struct expr_maker *maker, const char *chain)
+{
+	*maker = (struct expr_maker) { .rule = nftnl_rule_alloc() };
+	maker->failed = !maker->rule;
+	if (maker->failed)
+		return;
+	nftnl_rule_set_u32(maker->rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
+	nftnl_rule_set_str(maker->rule, NFTNL_RULE_TABLE, RULESET_TABLE);
+	nftnl_rule_set_str(maker->rule, NFTNL_RULE_CHAIN, chain);
+}
+
+static void set_comment(struct expr_maker *maker, const char *comment)
+{
+	struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(256);
+
+	if (!udata) {
+		maker->failed = true;
+		return;
+	}
+	nftnl_udata_put_strz(udata, NFTNL_UDATA_RULE_COMMENT, comment);
+	nftnl_rule_set_data(maker->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata),
+			    nftnl_udata_buf_len(udata));
+	nftnl_udata_buf_free(udata);
+}
+
+struct nftnl_rule *expr_finish(struct expr_maker *maker, const char *comment)
+{
+	if (!maker->failed)
+		set_comment(maker, comment);
+	if (!maker->failed)
+		return maker->rule;
+	if (maker->rule)
+		nftnl_rule_free(maker->rule);
+	return NULL;
+}
 
 static struct nftnl_expr *add(struct expr_maker *maker, const char *name)
 {
@@ -40,16 +79,26 @@ void expr_ct(struct expr_maker *maker, uint32_t key)
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_CT_DREG, NFT_REG_1);
 }
 
-void expr_transport(struct expr_maker *maker, uint32_t offset, uint32_t len)
+static void add_payload(struct expr_maker *maker, uint32_t base, uint32_t offset, uint32_t len)
 {
 	struct nftnl_expr *expr = add(maker, "payload");
 
 	if (!expr)
 		return;
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_BASE, base);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_OFFSET, offset);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_LEN, len);
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_PAYLOAD_DREG, NFT_REG_1);
+}
+
+void expr_network(struct expr_maker *maker, uint32_t offset, uint32_t len)
+{
+	add_payload(maker, NFT_PAYLOAD_NETWORK_HEADER, offset, len);
+}
+
+void expr_transport(struct expr_maker *maker, uint32_t offset, uint32_t len)
+{
+	add_payload(maker, NFT_PAYLOAD_TRANSPORT_HEADER, offset, len);
 }
 
 void expr_mask(struct expr_maker *maker, const void *mask, uint32_t len)
@@ -112,14 +161,33 @@ void expr_log(struct expr_maker *maker, const char *prefix, uint16_t group,
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_LOG_SNAPLEN, snaplen_bytes);
 }
 
-void expr_return(struct expr_maker *maker)
+static struct nftnl_expr *add_verdict(struct expr_maker *maker, uint32_t verdict)
 {
 	struct nftnl_expr *expr = add(maker, "immediate");
 
 	if (!expr)
-		return;
+		return NULL;
 	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_DREG, NFT_REG_VERDICT);
-	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, NFT_RETURN);
+	nftnl_expr_set_u32(expr, NFTNL_EXPR_IMM_VERDICT, verdict);
+	return expr;
+}
+
+void expr_return(struct expr_maker *maker)
+{
+	add_verdict(maker, (uint32_t)NFT_RETURN);
+}
+
+void expr_accept(struct expr_maker *maker)
+{
+	add_verdict(maker, NF_ACCEPT);
+}
+
+void expr_jump(struct expr_maker *maker, const char *chain)
+{
+	struct nftnl_expr *expr = add_verdict(maker, (uint32_t)NFT_JUMP);
+
+	if (expr)
+		nftnl_expr_set_str(expr, NFTNL_EXPR_IMM_CHAIN, chain);
 }
 
 /* libnftnl has no comparison; what it prints of an expression is all that the expression does. */

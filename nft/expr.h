@@ -15,9 +15,16 @@ struct expr_maker {
 	bool failed;
 };
 
-/* Into the register. Keys are NFT_META_*, NFT_CT_*; offset is into the transport header. */
+/* A rule for this chain of our table; and the whole of it with its comment, which the caller owns.
+ * NULL: no memory. */
+void expr_begin(struct expr_maker *maker, const char *chain);
+struct nftnl_rule *expr_finish(struct expr_maker *maker, const char *comment);
+
+/* Into the register. Keys are NFT_META_*, NFT_CT_*; offset is into the network or transport
+ * header. */
 void expr_meta(struct expr_maker *maker, uint32_t key);
 void expr_ct(struct expr_maker *maker, uint32_t key);
+void expr_network(struct expr_maker *maker, uint32_t offset, uint32_t len);
 void expr_transport(struct expr_maker *maker, uint32_t offset, uint32_t len);
 void expr_mask(struct expr_maker *maker, const void *mask, uint32_t len);
 
@@ -31,6 +38,8 @@ void expr_count(struct expr_maker *maker, const char *counter);
 void expr_log(struct expr_maker *maker, const char *prefix, uint16_t group,
 	      uint32_t snaplen_bytes);
 void expr_return(struct expr_maker *maker);
+void expr_accept(struct expr_maker *maker);
+void expr_jump(struct expr_maker *maker, const char *chain);
 
 /* True if the rules' expressions do the same. */
 bool expr_all_equal(const struct nftnl_rule *a, const struct nftnl_rule *b);

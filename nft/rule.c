@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "rule.h"
 #include "expr.h"
+#include "filter_chain.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -68,9 +69,15 @@ int rule_config_check(const struct ruleset_config *config)
 	return 0;
 }
 
-static unsigned int list_with_limit(const struct ruleset_config *config, struct rule rule,
-				    struct rule *rules, unsigned int count)
+/* The one that logs, and those that have to stand before it. */
+static unsigned int list_one(const struct ruleset_config *config, bool filtered, struct rule rule,
+			     struct rule *rules, unsigned int count)
 {
+	if (filtered) {
+		rule.filters = true;
+		rules[count++] = rule;
+		rule.filters = false;
+	}
 	if (config->limit_per_second) {
 		rule.over_limit = true;
 		rules[count++] = rule;
@@ -80,7 +87,8 @@ static unsigned int list_with_limit(const struct ruleset_config *config, struct 
 	return count;
 }
 
-unsigned int rule_list(const struct ruleset_config *config, struct rule rules[static RULES_MAX])
+unsigned int rule_list(const struct ruleset_config *config, bool filtered,
+		       struct rule rules[static RULES_MAX])
 {
 	unsigned int count = 0;
 
@@ -88,14 +96,14 @@ unsigned int rule_list(const struct ruleset_config *config, struct rule rules[st
 		if (!(config->hooks & hooks[h].flag))
 			continue;
 		for (size_t p = 0; p < PROTOCOL_COUNT; p++) {
-			struct rule rule = { &hooks[h], protocols[p].number, false, false };
+			struct rule rule = { &hooks[h], protocols[p].number };
 
 			if (!(config->protocols & protocols[p].flag))
 				continue;
-			count = list_with_limit(config, rule, rules, count);
+			count = list_one(config, filtered, rule, rules, count);
 			rule.untracked = config->conntrack && rule.protocol == IPPROTO_TCP;
 			if (rule.untracked)
-				count = list_with_limit(config, rule, rules, count);
+				count = list_one(config, filtered, rule, rules, count);
 		}
 	}
 	return count;
@@ -111,7 +119,8 @@ static const char *protocol_name(uint8_t number)
 
 static int print_comment(const struct rule *rule, char *buf, size_t size)
 {
-	return snprintf(buf, size, RULE_MARK " %s %s%s connections", rule->over_limit ?
+	return snprintf(buf, size, RULE_MARK " %s %s%s connections", rule->filters ?
+			"a filter for new" : rule->over_limit ?
 			"over the limit, counted here and not logged:" : "new",
 			rule->untracked ? "untracked " : "", protocol_name(rule->protocol));
 }
@@ -167,7 +176,9 @@ static const char *prefix_of(const struct ruleset_config *config, const struct r
 static void add_action(struct expr_maker *maker, const struct ruleset_config *config,
 		       const struct rule *rule)
 {
-	if (rule->over_limit) {
+	if (rule->filters) {
+		expr_jump(maker, FILTER_CHAIN);
+	} else if (rule->over_limit) {
 		expr_over_limit(maker, config->limit_per_second);
 		expr_count(maker, RULE_COUNTER_LIMITED);
 		expr_return(maker);
@@ -178,42 +189,20 @@ static void add_action(struct expr_maker *maker, const struct ruleset_config *co
 	}
 }
 
-static void set_comment(struct expr_maker *maker, const struct rule *rule)
-{
-	struct nftnl_udata_buf *udata = nftnl_udata_buf_alloc(256);
-	char comment[NFTNL_UDATA_COMMENT_MAXLEN];
-
-	if (!udata) {
-		maker->failed = true;
-		return;
-	}
-	print_comment(rule, comment, sizeof(comment));
-	nftnl_udata_put_strz(udata, NFTNL_UDATA_RULE_COMMENT, comment);
-	nftnl_rule_set_data(maker->rule, NFTNL_RULE_USERDATA, nftnl_udata_buf_data(udata),
-			    nftnl_udata_buf_len(udata));
-	nftnl_udata_buf_free(udata);
-}
-
 struct nftnl_rule *rule_build(const struct ruleset_config *config, const struct rule *rule)
 {
-	struct expr_maker maker = { .rule = nftnl_rule_alloc() };
+	char comment[NFTNL_UDATA_COMMENT_MAXLEN];
+	struct expr_maker maker;
 
-	if (!maker.rule)
-		return NULL;
-	nftnl_rule_set_u32(maker.rule, NFTNL_RULE_FAMILY, NFPROTO_INET);
-	nftnl_rule_set_str(maker.rule, NFTNL_RULE_TABLE, RULESET_TABLE);
-	nftnl_rule_set_str(maker.rule, NFTNL_RULE_CHAIN, rule->hook->name);
+	expr_begin(&maker, rule->hook->name);
 	add_protocol(&maker, rule->protocol);
 	if (config->conntrack)
 		add_state(&maker, rule);
 	if (!config->loopback)
 		add_not_loopback(&maker, rule->hook->interface_key);
 	add_action(&maker, config, rule);
-	set_comment(&maker, rule);
-	if (!maker.failed)
-		return maker.rule;
-	nftnl_rule_free(maker.rule);
-	return NULL;
+	print_comment(rule, comment, sizeof(comment));
+	return expr_finish(&maker, comment);
 }
 
 int rule_print(const struct ruleset_config *config, const struct rule *rule, char *buf,

@@ -2,6 +2,7 @@
 #include "ruleset.h"
 #include "batch.h"
 #include "counter.h"
+#include "filter_chain.h"
 #include "logger.h"
 #include "monitor.h"
 #include "rule.h"
@@ -22,9 +23,12 @@ struct ruleset {
 	struct ruleset_config config;
 	char prefix[128], untracked_prefix[128];
 	struct monitor *monitor;
-	struct counter matched, limited;
+	struct counter matched, limited, filtered;
+	struct filter filter;	/* of an owned table */
 	uint64_t table_handle;	/* whose counters these are; 0 unknown */
 	uint32_t log_rules;
+	uint32_t stop_rules;	/* those of the filter that count */
+	bool owned;		/* a table of this socket: it has a filter's chain and counter */
 	bool silent;		/* no rules on purpose: ruleset_silence() */
 };
 
@@ -44,7 +48,7 @@ static int settle(struct ruleset *r, const struct ruleset_config *config)
 	r->config.prefix = r->prefix;
 	strncpy(r->untracked_prefix, config->untracked_prefix, sizeof(r->untracked_prefix) - 1);
 	r->config.untracked_prefix = r->untracked_prefix;
-	count = rule_list(config, rules);
+	count = rule_list(config, false, rules);
 	for (unsigned int i = 0; i < count; i++)
 		r->log_rules += !rules[i].over_limit;
 	return batch_generation(&r->nl, &generation);
@@ -127,6 +131,7 @@ static void begin_counters_again(struct ruleset *r)
 {
 	counter_begin_again(&r->matched);
 	counter_begin_again(&r->limited);
+	counter_begin_again(&r->filtered);
 	r->table_handle = 0;
 }
 
@@ -179,7 +184,23 @@ static int may_touch(const struct ruleset *r, const struct standing *standing)
 	return 0;
 }
 
-enum goal { GOAL_REMOVE, GOAL_SILENCE, GOAL_UNOWNED, GOAL_OWNED };
+enum goal { GOAL_REMOVE, GOAL_SILENCE, GOAL_RULES, GOAL_UNOWNED, GOAL_OWNED };
+
+static int put(struct ruleset *r, struct batch *batch, enum goal goal, bool exists)
+{
+	int err = 0;
+
+	if (goal == GOAL_SILENCE || goal == GOAL_RULES)
+		err = table_put_flush(batch);
+	else if (exists)
+		err = table_put_delete(batch);
+	if (!err && goal == GOAL_RULES)
+		err = table_put_rules(batch, &r->config, &r->filter);
+	else if (!err && goal >= GOAL_UNOWNED)
+		err = table_put(batch, &r->config, goal == GOAL_OWNED ? &r->filter : NULL,
+				goal == GOAL_OWNED);
+	return err;
+}
 
 static int try_change(struct ruleset *r, enum goal goal)
 {
@@ -190,6 +211,8 @@ static int try_change(struct ruleset *r, enum goal goal)
 
 	if (!err)
 		err = standing_read(&r->nl, &r->config, &standing);
+	if (!err && goal == GOAL_RULES && standing.owner_portid != r->nl.portid)
+		return RULESET_NOT_OWNED;
 	if (!err)
 		err = may_touch(r, &standing);
 	if (err || (goal <= GOAL_SILENCE && !standing.exists))
@@ -197,12 +220,7 @@ static int try_change(struct ruleset *r, enum goal goal)
 	err = batch_init(&batch, &r->nl, generation);
 	if (err)
 		return err;
-	if (goal == GOAL_SILENCE)
-		err = table_put_flush(&batch);
-	else if (standing.exists)
-		err = table_put_delete(&batch);
-	if (!err && goal > GOAL_SILENCE)
-		err = table_put(&batch, &r->config, goal == GOAL_OWNED);
+	err = put(r, &batch, goal, standing.exists);
 	if (!err) {
 		err = batch_send(&batch);
 		err = meaning(err, batch.failed_type, goal == GOAL_OWNED);
@@ -227,7 +245,34 @@ int ruleset_create(struct ruleset *r, bool owned)
 	if (err)
 		return err;
 	r->silent = false;
+	r->owned = owned;
 	begin_counters_again(r);
+	return 0;
+}
+
+static uint32_t count_stop_rules(const struct filter *filter)
+{
+	struct filter_rule rules[FILTER_RULES_MAX];
+	unsigned int count = filter_rules(filter, rules), counting = 0;
+
+	for (unsigned int i = 0; i < count; i++)
+		counting += rules[i].counts;
+	return counting;
+}
+
+int ruleset_filter(struct ruleset *r, const struct filter *filter)
+{
+	struct filter before = r->filter;
+	int err;
+
+	r->filter = *filter;
+	err = change(r, GOAL_RULES);
+	if (err) {
+		r->filter = before;
+		return err;
+	}
+	r->owned = true;
+	r->stop_rules = count_stop_rules(filter);
 	return 0;
 }
 
@@ -244,18 +289,24 @@ int ruleset_remove(struct ruleset *r)
 	return change(r, GOAL_REMOVE);
 }
 
-int ruleset_counters(struct ruleset *r, uint64_t *matched, uint64_t *limited)
+int ruleset_counters(struct ruleset *r, struct ruleset_counts *counts)
 {
 	uint32_t log_rules = r->silent ? 0 : r->log_rules;
 	uint32_t limit_rules = r->config.limit_per_second ? log_rules : 0;
+	uint32_t stop_rules = r->silent ? 0 : r->stop_rules;
 	int err = counter_read(&r->matched, &r->nl, RULE_COUNTER_MATCHED, log_rules);
 
 	if (!err)
 		err = counter_read(&r->limited, &r->nl, RULE_COUNTER_LIMITED, limit_rules);
+	if (!err && r->owned)
+		err = counter_read(&r->filtered, &r->nl, RULE_COUNTER_FILTERED, stop_rules);
 	if (err)
 		return err;
-	*matched = counter_packets(&r->matched);
-	*limited = counter_packets(&r->limited);
+	*counts = (struct ruleset_counts) {
+		.matched = counter_packets(&r->matched),
+		.limited = counter_packets(&r->limited),
+		.filtered = counter_packets(&r->filtered),
+	};
 	return 0;
 }
 

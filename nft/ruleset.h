@@ -77,12 +77,25 @@ int ruleset_remove(struct ruleset *r);
  * after this. 0, or -errno as ruleset_remove(). */
 int ruleset_silence(struct ruleset *r);
 
-/* Reads the counters of the rules that log: packets meant for the group, and (not among them) what
- * a limit in the rule held back. Two questions, no dump. Values only grow, for as long as *r
+/* What an owned table leaves out of what it logs, and counts: users, networks, ports and protocols,
+ * no other terms. Copied. The rules are replaced in one batch, in which the counters go on. 0,
+ * RULESET_NOT_OWNED (a table that is not this socket's has no filter), or -errno as
+ * ruleset_create(). */
+#define RULESET_NOT_OWNED 1
+struct filter;
+int ruleset_filter(struct ruleset *r, const struct filter *filter);
+
+struct ruleset_counts {
+	uint64_t matched;	/* packets meant for the group */
+	uint64_t limited;	/* held back by a limit in the rule; not among them */
+	uint64_t filtered;	/* left out by ruleset_filter(); the same */
+};
+
+/* Reads the rules' counters. Two or three questions, no dump. Values only grow, for as long as *r
  * lives: a counter that somebody reset, or that ruleset_create() made anew, is added to what was
  * seen before. What was counted between the last call and the end of a table is not known. -ENOENT
  * if a rule is gone. */
-int ruleset_counters(struct ruleset *r, uint64_t *matched, uint64_t *limited);
+int ruleset_counters(struct ruleset *r, struct ruleset_counts *counts);
 
 /* How many rules of anybody's, in any table, log to our group; those of iptables-nft too, those of
  * iptables-legacy are not seen. Dumps the whole ruleset: ration it. 0 or -errno. */

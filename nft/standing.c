@@ -18,7 +18,7 @@
 
 #define TABLE_OWNER 7		/* NFTA_TABLE_OWNER, Linux 5.12 */
 #define DUMP_TRIES 8
-#define OBJECT_COUNT 2		/* the two counters */
+#define OBJECT_COUNT 2		/* the two counters of a table without a filter */
 
 /* The comment's type is 0 in a table's and in a rule's user data alike. */
 static bool is_our_comment(const void *userdata, uint32_t len)
@@ -226,7 +226,7 @@ static int read_all(struct nl *nl, struct reading *reading)
 int standing_read(struct nl *nl, const struct ruleset_config *config, struct standing *out)
 {
 	struct rule rules[RULES_MAX];
-	unsigned int count = rule_list(config, rules);
+	unsigned int count = rule_list(config, false, rules);
 	int err = -EINTR;
 
 	for (int i = 0; i < DUMP_TRIES && err == -EINTR; i++) {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "table.h"
+#include "filter_chain.h"
 #include "rule.h"
 
 #include <errno.h>
@@ -72,7 +73,8 @@ out:
 	return err;
 }
 
-static int put_chain(struct batch *batch, const struct hook *hook)
+/* hook NULL: one that is only jumped to. */
+static int put_chain(struct batch *batch, const char *name, const struct hook *hook)
 {
 	struct nlmsghdr *nlh = batch_message(batch, NFT_MSG_NEWCHAIN, NFPROTO_INET,
 					     NLM_F_CREATE | NLM_F_EXCL);
@@ -82,11 +84,13 @@ static int put_chain(struct batch *batch, const struct hook *hook)
 	if (!nlh || !chain)
 		goto out;
 	nftnl_chain_set_str(chain, NFTNL_CHAIN_TABLE, RULESET_TABLE);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, hook->name);
-	nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter");
-	nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook->number);
-	nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, HOOK_PRIORITY);
-	nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
+	nftnl_chain_set_str(chain, NFTNL_CHAIN_NAME, name);
+	if (hook) {
+		nftnl_chain_set_str(chain, NFTNL_CHAIN_TYPE, "filter");
+		nftnl_chain_set_u32(chain, NFTNL_CHAIN_HOOKNUM, hook->number);
+		nftnl_chain_set_s32(chain, NFTNL_CHAIN_PRIO, HOOK_PRIORITY);
+		nftnl_chain_set_u32(chain, NFTNL_CHAIN_POLICY, NF_ACCEPT);
+	}
 	nftnl_chain_nlmsg_build_payload(nlh, chain);
 	batch_message_end(batch, nlh);
 	err = 0;
@@ -96,22 +100,19 @@ out:
 	return err;
 }
 
-static int put_rule(struct batch *batch, const struct ruleset_config *config,
-		    const struct rule *rule)
+/* Takes the rule over; NULL is none. */
+static int put_rule(struct batch *batch, struct nftnl_rule *rule)
 {
 	struct nlmsghdr *nlh = batch_message(batch, NFT_MSG_NEWRULE, NFPROTO_INET,
 					     NLM_F_CREATE | NLM_F_APPEND);
-	struct nftnl_rule *built = rule_build(config, rule);
 
-	if (!nlh || !built) {
-		if (built)
-			nftnl_rule_free(built);
-		return -ENOMEM;
+	if (nlh && rule) {
+		nftnl_rule_nlmsg_build_payload(nlh, rule);
+		batch_message_end(batch, nlh);
 	}
-	nftnl_rule_nlmsg_build_payload(nlh, built);
-	batch_message_end(batch, nlh);
-	nftnl_rule_free(built);
-	return 0;
+	if (rule)
+		nftnl_rule_free(rule);
+	return nlh && rule ? 0 : -ENOMEM;
 }
 
 int table_put_delete(struct batch *batch)
@@ -131,10 +132,25 @@ int table_put_flush(struct batch *batch)
 	return 0;
 }
 
-int table_put(struct batch *batch, const struct ruleset_config *config, bool owned)
+int table_put_rules(struct batch *batch, const struct ruleset_config *config,
+		    const struct filter *filter)
 {
+	struct filter_rule filter_list[FILTER_RULES_MAX];
+	unsigned int filter_count = filter ? filter_rules(filter, filter_list) : 0;
 	struct rule rules[RULES_MAX];
-	unsigned int count = rule_list(config, rules);
+	unsigned int count = rule_list(config, filter_count, rules);
+	int err = 0;
+
+	for (unsigned int i = 0; i < filter_count && !err; i++)
+		err = put_rule(batch, filter_rule_build(&filter_list[i]));
+	for (unsigned int i = 0; i < count && !err; i++)
+		err = put_rule(batch, rule_build(config, &rules[i]));
+	return err;
+}
+
+int table_put(struct batch *batch, const struct ruleset_config *config,
+	      const struct filter *filter, bool owned)
+{
 	int err = put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL,
 			    owned ? TABLE_FLAG_OWNER : 0);
 
@@ -142,10 +158,12 @@ int table_put(struct batch *batch, const struct ruleset_config *config, bool own
 		err = put_counter(batch, RULE_COUNTER_MATCHED);
 	if (!err)
 		err = put_counter(batch, RULE_COUNTER_LIMITED);
+	if (!err && filter)
+		err = put_counter(batch, RULE_COUNTER_FILTERED);
+	if (!err && filter)
+		err = put_chain(batch, FILTER_CHAIN, NULL);
 	for (size_t h = 0; h < HOOK_COUNT && !err; h++)
 		if (config->hooks & hooks[h].flag)
-			err = put_chain(batch, &hooks[h]);
-	for (unsigned int i = 0; i < count && !err; i++)
-		err = put_rule(batch, config, &rules[i]);
-	return err;
+			err = put_chain(batch, hooks[h].name, &hooks[h]);
+	return err ? err : table_put_rules(batch, config, filter);
 }

@@ -3,6 +3,7 @@
 #define NFWHO_TABLE_H
 
 #include "batch.h"
+#include "filter.h"
 #include "ruleset.h"
 
 /* Our table as messages of a batch. */
@@ -11,8 +12,14 @@
 #define TABLE_FLAG_DORMANT 0x1
 #define TABLE_FLAG_OWNER 0x2
 
-/* Everything: the table, its two counters, chains and rules. 0 or -ENOMEM. */
-int table_put(struct batch *batch, const struct ruleset_config *config, bool owned);
+/* Everything: the table, its counters, chains and rules. filter: what they leave out; NULL: it has
+ * neither chain nor counter for that. 0 or -ENOMEM. */
+int table_put(struct batch *batch, const struct ruleset_config *config,
+	      const struct filter *filter, bool owned);
+
+/* Only the rules. */
+int table_put_rules(struct batch *batch, const struct ruleset_config *config,
+		    const struct filter *filter);
 
 /* Its removal, or only that of all its rules. 0 or -ENOMEM. */
 int table_put_delete(struct batch *batch);

@@ -48,7 +48,7 @@ static void put_table(struct text *text, const struct ruleset_config *config)
 static void put_rules(struct text *text, const struct ruleset_config *config)
 {
 	struct rule rules[RULES_MAX];
-	unsigned int count = rule_list(config, rules);
+	unsigned int count = rule_list(config, false, rules);
 	const struct hook *hook = NULL;
 	char line[RULE_TEXT_MAX];
 

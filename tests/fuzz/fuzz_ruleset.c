@@ -27,7 +27,7 @@ static void inspect(struct ruleset *r)
 static void step(struct ruleset *r, uint8_t what)
 {
 	struct ruleset_change change;
-	uint64_t matched, limited;
+	struct ruleset_counts counts;
 	uint32_t rules;
 
 	switch (what % 8) {
@@ -42,7 +42,7 @@ static void step(struct ruleset *r, uint8_t what)
 		assert(ruleset_remove(r) <= 0);
 		break;
 	case 4:
-		assert(ruleset_counters(r, &matched, &limited) <= 0);
+		assert(ruleset_counters(r, &counts) <= 0);
 		break;
 	case 5:
 		assert(ruleset_loggers(r, &rules) <= 0);

@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "filter.h"
 #include "stage.h"
 
 #include <arpa/inet.h>
@@ -23,10 +24,10 @@ static int flush(void **state)
 
 static uint64_t matched(struct ruleset *r)
 {
-	uint64_t packets, limited;
+	struct ruleset_counts counts;
 
-	assert_int_equal(ruleset_counters(r, &packets, &limited), 0);
-	return packets;
+	assert_int_equal(ruleset_counters(r, &counts), 0);
+	return counts.matched;
 }
 
 static struct ruleset *create(const struct ruleset_config *config)
@@ -175,7 +176,7 @@ static void what_is_over_the_limit_is_counted_and_still_goes_out(void **state)
 {
 	enum { LIMIT = 4, ATTEMPTS = 40 };
 	struct ruleset_config config = stage_config();
-	uint64_t logged, limited;
+	struct ruleset_counts counts;
 	struct ruleset *r;
 
 	(void)state;
@@ -184,10 +185,10 @@ static void what_is_over_the_limit_is_counted_and_still_goes_out(void **state)
 	for (int i = 0; i < ATTEMPTS; i++)
 		assert_int_equal(stage_connect(i & 1 ? STAGE_PEER6 : STAGE_PEER4, STAGE_PORT,
 					       true), 0);
-	assert_int_equal(ruleset_counters(r, &logged, &limited), 0);
-	assert_int_equal(logged + limited, ATTEMPTS);
-	assert_true(logged >= LIMIT);
-	assert_true(limited > 0);
+	assert_int_equal(ruleset_counters(r, &counts), 0);
+	assert_int_equal(counts.matched + counts.limited, ATTEMPTS);
+	assert_true(counts.matched >= LIMIT);
+	assert_true(counts.limited > 0);
 	ruleset_close(r);
 }
 
@@ -246,7 +247,7 @@ static void the_counter_only_grows(void **state)
 {
 	struct ruleset_config config = stage_config();
 	struct ruleset *r = stage_open(&config);
-	uint64_t logged, limited;
+	struct ruleset_counts counts;
 
 	(void)state;
 	assert_int_equal(ruleset_create(r, false), 0);
@@ -261,9 +262,9 @@ static void the_counter_only_grows(void **state)
 	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 4);
 	stage_run("nft flush chain inet nfwho output");
-	assert_int_equal(ruleset_counters(r, &logged, &limited), -ENOENT);
+	assert_int_equal(ruleset_counters(r, &counts), -ENOENT);
 	stage_run("nft flush ruleset");
-	assert_int_equal(ruleset_counters(r, &logged, &limited), -ENOENT);
+	assert_int_equal(ruleset_counters(r, &counts), -ENOENT);
 	ruleset_close(r);
 }
 
@@ -283,11 +284,153 @@ static void silenced_rules_leave_their_last_count(void **state)
 	ruleset_close(r);
 }
 
+static void filter_by(struct ruleset *r, const char *const *only, const char *const *except)
+{
+	struct filter whole = { .count = { 0 } }, part;
+	char why[256];
+
+	for (; only && *only; only++)
+		assert_int_equal(filter_add(&whole, FILTER_ONLY, *only, why, sizeof(why)), 0);
+	for (; except && *except; except++)
+		assert_int_equal(filter_add(&whole, FILTER_EXCEPT, *except, why, sizeof(why)), 0);
+	filter_part(&whole, FILTER_PACKET_KEYS | FILTER_USER, &part);
+	assert_int_equal(ruleset_filter(r, &part), 0);
+	filter_clear(&whole, FILTER_ONLY);
+	filter_clear(&whole, FILTER_EXCEPT);
+}
+
+static void counted(struct ruleset *r, uint64_t matched, uint64_t filtered)
+{
+	struct ruleset_counts counts;
+
+	assert_int_equal(ruleset_counters(r, &counts), 0);
+	assert_int_equal(counts.matched, matched);
+	assert_int_equal(counts.filtered, filtered);
+}
+
+static void connect_all(void)
+{
+	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(STAGE_PEER6, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT + 1, true), ECONNREFUSED);
+	assert_int_equal(stage_connect(STAGE_PEER6, STAGE_PORT + 1, true), ECONNREFUSED);
+}
+
+/* The port is 8080: each time four connections are tried. */
+static void a_filter_leaves_out_and_counts_and_changes_without_a_gap(void **state)
+{
+	static const struct {
+		const char *only[3], *except[3];
+		unsigned int left_out;
+	} cases[] = {
+		{ { NULL }, { "port=8080" }, 2 }, { { NULL }, { "port=8079-8081" }, 4 },
+		{ { NULL }, { "port=8082-9000", "port=1-8079" }, 0 },
+		{ { "net=" STAGE_PEER4 }, { NULL }, 2 }, { { "net=2001:db8::/32" }, { NULL }, 2 },
+		{ { "net=" STAGE_PEER4 ",port=8080", "net=::/0,port=8081" }, { NULL }, 2 },
+		{ { NULL }, { "user=0" }, 4 }, { { "user=0" }, { "port=8081" }, 2 },
+		{ { "user=1" }, { NULL }, 4 }, { { "protocol=tcp" }, { "protocol=udp" }, 0 },
+		{ { "protocol=icmp" }, { NULL }, 4 }, { { NULL }, { NULL }, 0 },
+		{ { "net=198.51.100.0/25" }, { "net=198.51.100.3", "net=198.51.100.0/31" }, 2 },
+	};
+	struct ruleset_config config = stage_config();
+	struct ruleset *r = create(&config);
+	uint64_t matched = 0, filtered = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		filter_by(r, cases[i].only, cases[i].except);
+		counted(r, matched, filtered);
+		connect_all();
+		matched += 4 - cases[i].left_out;
+		filtered += cases[i].left_out;
+		counted(r, matched, filtered);
+	}
+	filter_by(r, NULL, (const char *const []) { "port=8080", NULL });
+	assert_int_equal(ruleset_silence(r), 0);
+	connect_all();
+	counted(r, matched, filtered);
+	assert_int_equal(ruleset_create(r, true), 0);
+	connect_all();
+	counted(r, matched + 2, filtered + 2);
+	ruleset_close(r);
+}
+
+/* Where a port stands elsewhere, ICMP has its checksum. */
+static void a_filter_knows_protocols_apart(void **state)
+{
+	struct ruleset_config config = stage_config();
+	struct ruleset *r;
+
+	(void)state;
+	config.protocols = RULESET_TCP | RULESET_ICMP;
+	r = create(&config);
+	filter_by(r, NULL, (const char *const []) { "port=1-65535", NULL });
+	stage_run("ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER4 " >/dev/null && "
+		  "ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER6 " >/dev/null");
+	connect_all();
+	counted(r, 2, 4);
+	filter_by(r, NULL, (const char *const []) { "protocol=icmp", NULL });
+	stage_run("ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER4 " >/dev/null && "
+		  "ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER6 " >/dev/null");
+	connect_all();
+	counted(r, 6, 6);
+	filter_by(r, (const char *const []) { "protocol=icmp,net=::/0", NULL }, NULL);
+	stage_run("ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER4 " >/dev/null && "
+		  "ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER6 " >/dev/null");
+	counted(r, 7, 7);
+	ruleset_close(r);
+}
+
+static void only_an_owned_table_has_a_filter(void **state)
+{
+	struct ruleset_config config = stage_config();
+	struct ruleset *r = stage_open(&config);
+	struct filter filter = { .count = { 0 } };
+
+	(void)state;
+	assert_int_equal(ruleset_filter(r, &filter), RULESET_NOT_OWNED);
+	assert_int_equal(ruleset_create(r, false), 0);
+	assert_int_equal(ruleset_filter(r, &filter), RULESET_NOT_OWNED);
+	assert_int_equal(stage_state(r), RULESET_STANDS);
+	counted(r, 0, 0);
+	assert_int_equal(ruleset_remove(r), 0);
+	ruleset_close(r);
+}
+
+static void the_largest_filter_fits(void **state)
+{
+	static const char clause[] = "net=2001:db8::/33,port=1-2,protocol=tcp,user=7";
+	static const char icmp[] = "port=1-2,protocol=icmp,user=7";
+	const char *only[FILTER_CLAUSES_MAX + 1] = { NULL };
+	const char *except[FILTER_CLAUSES_MAX + 1] = { NULL };
+	struct ruleset_config config = stage_config();
+	struct ruleset *r;
+
+	(void)state;
+	config.hooks = RULESET_OUTPUT | RULESET_FORWARD | RULESET_PREROUTING | RULESET_INPUT |
+		       RULESET_POSTROUTING;
+	config.protocols = RULESET_TCP | RULESET_UDP | RULESET_SCTP | RULESET_ICMP;
+	config.limit_per_second = 1000;
+	r = create(&config);
+	for (int i = 0; i < FILTER_CLAUSES_MAX; i++) {
+		only[i] = i & 1 ? clause : icmp;
+		except[i] = icmp;
+	}
+	filter_by(r, only, except);
+	counted(r, 0, 0);
+	ruleset_close(r);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test_setup(each_attempt_of_either_family_counts_once, flush),
 		cmocka_unit_test_setup(other_protocols_count_only_when_asked_for, flush),
+		cmocka_unit_test_setup(a_filter_leaves_out_and_counts_and_changes_without_a_gap,
+				       flush),
+		cmocka_unit_test_setup(a_filter_knows_protocols_apart, flush),
+		cmocka_unit_test_setup(only_an_owned_table_has_a_filter, flush),
+		cmocka_unit_test_setup(the_largest_filter_fits, flush),
 		cmocka_unit_test_setup(loopback_counts_only_when_asked_for, flush),
 		cmocka_unit_test_setup(what_is_not_tracked_counts_too, flush),
 		cmocka_unit_test_setup(a_retransmitted_syn_counts_again, flush),

@@ -185,6 +185,70 @@ static void there_is_room_for_so_many(void **state)
 	filter_clear(&f, FILTER_EXCEPT);
 }
 
+/* The part that rules decide never leaves out what the whole lets pass. */
+static void a_part_leaves_out_less(void **state)
+{
+	static const char *const clauses[][2] = {
+		{ "user=7", "user=8,port=80" }, { "user=7,program=curl", "port=443" },
+		{ "program=curl", "port=443" }, { "net=203.0.113.0/24", "protocol=udp,unit=a.b" },
+		{ "port=80", "container=x" },
+	};
+	static const char *const addresses[] = { "203.0.113.7", "198.51.100.7", "2001:db8::7" };
+	const uint32_t keys = FILTER_PACKET_KEYS | FILTER_USER;
+	unsigned int stopped = 0;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(clauses) / sizeof(clauses[0]) * 4; i++) {
+		struct filter whole = { .count = { 0 } }, part;
+
+		for (int n = 0; n < 2; n++)
+			assert_int_equal(filter_add(&whole, i >> n & 1, clauses[i / 4][n], why,
+						    sizeof(why)), 0);
+		filter_part(&whole, keys, &part);
+		for (size_t k = 0; k < 3 * 2 * 2 * 2; k++) {
+			struct tuple t = destination(addresses[k % 3], k / 3 & 1 ? 80 : 443,
+						     k / 6 & 1 ? IPPROTO_UDP : IPPROTO_TCP);
+			struct filter_subject s = { .tuple = &t, .program = "/bin/curl",
+						    .uid = k / 12 & 1 ? 7 : 8, .has_uid = true };
+			struct filter_subject unknown = { .tuple = &t };
+
+			if (filter_passes(&part, &s)) {
+				assert_false(filter_may_stop(&part, &s));
+				continue;
+			}
+			stopped++;
+			assert_false(filter_passes(&whole, &s));
+			assert_true(filter_may_stop(&part, &s));
+			assert_true(filter_may_stop(&part, &unknown));
+		}
+		filter_clear(&whole, FILTER_ONLY);
+		filter_clear(&whole, FILTER_EXCEPT);
+	}
+	assert_true(stopped > 20);
+}
+
+static void filters_are_equal_if_they_say_the_same(void **state)
+{
+	struct filter a = { .count = { 0 } }, b = { .count = { 0 } };
+
+	(void)state;
+	assert_true(filter_equal(&a, &b));
+	filter_add(&a, FILTER_ONLY, "port=80", why, sizeof(why));
+	assert_false(filter_equal(&a, &b));
+	filter_add(&b, FILTER_EXCEPT, "port=80", why, sizeof(why));
+	assert_false(filter_equal(&a, &b));
+	filter_add(&b, FILTER_ONLY, "port=80", why, sizeof(why));
+	filter_add(&a, FILTER_EXCEPT, "port=80", why, sizeof(why));
+	assert_true(filter_equal(&a, &b));
+	filter_add(&a, FILTER_EXCEPT, "port=81", why, sizeof(why));
+	filter_add(&b, FILTER_EXCEPT, "port=82", why, sizeof(why));
+	assert_false(filter_equal(&a, &b));
+	for (int list = 0; list < FILTER_LISTS; list++) {
+		filter_clear(&a, list);
+		filter_clear(&b, list);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -193,6 +257,8 @@ int main(void)
 		cmocka_unit_test(clauses_are_alternatives_and_except_wins),
 		cmocka_unit_test(a_bad_term_is_quoted_with_what_would_be_right),
 		cmocka_unit_test(there_is_room_for_so_many),
+		cmocka_unit_test(a_part_leaves_out_less),
+		cmocka_unit_test(filters_are_equal_if_they_say_the_same),
 	};
 
 	return cmocka_run_group_tests_name("filter", tests, NULL, NULL);
