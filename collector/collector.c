@@ -458,6 +458,7 @@ static int open_join(struct collector *c)
 		.errors_reported = c->perf && perf_reports_errors(c->perf),
 		.own_rules = own_rules && c->options->conntrack,
 		.output_logged = own_rules && c->options->hooks & RULESET_OUTPUT,
+		.loopback = c->options->loopback,
 		.untracked_prefix = own_rules ? RULESET_PREFIX_UNTRACKED : NULL,
 		.filtered = sieve_stops,
 		.start = emit_start,
@@ -512,12 +513,20 @@ static int take_older_connects(struct collector *c)
 	return 0;
 }
 
+/* What the hook would have logged, had we been there; of others' rules that is not known. */
+static int take_older_connections(struct collector *c)
+{
+	if (c->ct && c->join.config.output_logged)
+		resume_begin(&c->join);
+	return 0;
+}
+
 int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
 		receive_handover, know_host, enter, open_outputs, open_metrics, open_tables, open_trace,
 		open_lookup, open_conntrack, open_group, open_limit, open_join, give_up_rights, read_processes,
-		take_older_connects, open_ruleset, guard_open,
+		take_older_connects, open_ruleset, guard_open, take_older_connections,
 	};
 
 	*c = (struct collector) { .options = options, .proc_fd = -1, .sysctl.directory = -1,

@@ -12,7 +12,7 @@
  *
  * Limits: what queues is bounded by the sockets' buffers; what is more is lost and counted. Trace
  * rings die with the process: connects during the gap are named by the lower rungs. Connections
- * that were open have their start in the old run and no end in the new one.
+ * that were open have their start in the old run and their end in the new one (lib/resume).
  *
  * How far a run has come is noted after each drain, so that one that is killed leaves an account as
  * well: what it had read and not written is the loss with which the next ledger begins, and what it

@@ -119,6 +119,8 @@ static void add_connections(struct text *t, const struct metrics *m, const struc
 		    "Connects seen that no packet followed.");
 	add_counter(t, "connects_without_packet_filtered_total", l->trace_filtered,
 		    "The same, left out by a filter.");
+	add_counter(t, "connections_resumed_total", l->resumed,
+		    "Connections that were open before the start, of which the end is told.");
 	add_counter(t, "ends_evicted_total", l->ends_evicted,
 		    "Ends given up for want of room.");
 	add_counter(t, "ends_uncertain_total", l->ends_uncertain,

@@ -21,6 +21,7 @@
 
 struct ct {
 	struct nl events, dump;
+	struct nl parts;	/* open while a dump in parts goes on */
 	struct ct_stats stats;
 	uint32_t drops;		/* the kernel's count as it was last read */
 	uint8_t protocols[PROTOCOLS_MAX];
@@ -114,6 +115,11 @@ int ct_fd(const struct ct *ct)
 	return nl_fd(&ct->events);
 }
 
+static uint32_t idle_s(const struct ct *ct, const struct ct_entry *entry)
+{
+	return entry->has_tcp_state ? ct_timeout_of(&ct->timeout, entry->tcp_state) : 0;
+}
+
 static unsigned int read_events(struct ct *ct, size_t len, ct_handler *handler, void *data)
 {
 	const struct nlmsghdr *nlh;
@@ -129,7 +135,7 @@ static unsigned int read_events(struct ct *ct, size_t len, ct_handler *handler, 
 			ct->stats.invalid++;
 			continue;
 		}
-		entry.idle_s = entry.has_tcp_state ? ct_timeout_of(&ct->timeout, entry.tcp_state) : 0;
+		entry.idle_s = idle_s(ct, &entry);
 		entry.removed_by_hand = entry.kind == CT_DESTROY && nlh->nlmsg_pid != 0;
 		handler(&entry, data);
 		handed_on++;
@@ -198,10 +204,11 @@ static int read_dumped(const struct nlmsghdr *nlh, void *data)
 	return 0;
 }
 
-int ct_dump(struct ct *ct, ct_handler *handler, void *data)
+#define REQUEST_BYTES (MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)))
+
+/* The whole table. */
+static struct nlmsghdr *put_dump(uint8_t buf[static REQUEST_BYTES])
 {
-	struct dump dump = { ct, handler, data };
-	uint8_t buf[MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg))];
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 
@@ -209,7 +216,37 @@ int ct_dump(struct ct *ct, ct_handler *handler, void *data)
 	nlh->nlmsg_flags = NLM_F_DUMP;
 	nfg->nfgen_family = AF_UNSPEC;
 	nfg->version = NFNETLINK_V0;
-	return nl_request(&ct->dump, nlh, read_dumped, &dump);
+	return nlh;
+}
+
+int ct_dump(struct ct *ct, ct_handler *handler, void *data)
+{
+	struct dump dump = { ct, handler, data };
+	uint8_t buf[REQUEST_BYTES];
+
+	return nl_request(&ct->dump, put_dump(buf), read_dumped, &dump);
+}
+
+static int begin_parts(struct ct *ct)
+{
+	uint8_t buf[REQUEST_BYTES];
+	int err = nl_open(&ct->parts, NETLINK_NETFILTER, 0, DUMP_BYTES);
+
+	return err ? err : nl_ask(&ct->parts, put_dump(buf));
+}
+
+int ct_dump_part(struct ct *ct, ct_handler *handler, void *data)
+{
+	struct dump dump = { ct, handler, data };
+	int err = ct->parts.socket ? 0 : begin_parts(ct);
+
+	if (!err)
+		err = nl_answer(&ct->parts, read_dumped, &dump);
+	if (err == -EAGAIN)
+		return 1;
+	if (err <= 0)
+		nl_close(&ct->parts);
+	return err;
 }
 
 static void put_tuple(struct nlmsghdr *nlh, const struct tuple *t)
@@ -257,9 +294,11 @@ int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
 	err = nl_request(&ct->dump, nlh, read_found, &found);
 	if (!err && !found.original.family)
 		err = -EBADMSG;
-	if (!err && out)
-		*out = found;
-	return err;
+	if (err || !out)
+		return err;
+	*out = found;
+	out->idle_s = idle_s(ct, out);
+	return 0;
 }
 
 const struct ct_stats *ct_stats(const struct ct *ct)
@@ -271,6 +310,7 @@ void ct_close(struct ct *ct)
 {
 	if (!ct)
 		return;
+	nl_close(&ct->parts);
 	nl_close(&ct->dump);
 	nl_close(&ct->events);
 	free(ct);

@@ -140,6 +140,9 @@ void ending_follow(struct join *j, struct flow *f, bool patient)
 			flow_enqueue(flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
 		else
 			join_end(j, f);
+	} else if ((f->seen & (FLOW_RESUMED | FLOW_PACKET)) == FLOW_RESUMED &&
+		   (fate_answered(f) || tuple_is_datagram(&f->tuple))) {
+		flow_enqueue(flows, f, FLOW_QUEUE_WATCHED, j->now_ns + RESUME_WATCH_NS);
 	} else if (fate_answered(f) && !is_forgotten(f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_OPEN, j->now_ns);
 	} else {

@@ -8,6 +8,7 @@
 #include "entry.h"
 
 #include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <string.h>
 
 /* A retransmitted SYN comes a second after the first (TCP_TIMEOUT_INIT). */
@@ -51,6 +52,12 @@ void entry_absorb(struct flow *f, const struct flow *connect)
 	f->tcp_state = connect->tcp_state;
 }
 
+/* Only conntrack has told of it: by an event, or in the dump of a start. */
+static bool is_orphan(const struct flow *f)
+{
+	return f->queue == FLOW_QUEUE_ORPHAN || f->queue == FLOW_QUEUE_RESUMED;
+}
+
 /* What conntrack alone has told of this packet's connection, the oldest first: packets are logged
  * in the order of their entries. */
 static struct flow *find_orphan(struct join *j, const struct flow *f)
@@ -58,11 +65,11 @@ static struct flow *find_orphan(struct join *j, const struct flow *f)
 	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple), *orphan = NULL;
 
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
-		if (other->queue != FLOW_QUEUE_ORPHAN || other == f)
+		if (!is_orphan(other) || other == f)
 			continue;
 		if (f->seen & FLOW_CT_ID && (f->ct_id != other->ct_id || f->ct_zone != other->ct_zone))
 			continue;
-		if (other->start_real_ns + DRAIN_NS >= f->start_real_ns)
+		if (other->seen & FLOW_RESUMED || other->start_real_ns + DRAIN_NS >= f->start_real_ns)
 			orphan = other;
 	}
 	return orphan;
@@ -176,6 +183,14 @@ void entry_fill_last_word(struct join *j, struct flow *f, const struct ct_entry 
 	}
 }
 
+/* Both sides have said that it is over, or one of them with a RST. */
+static bool is_closed(const struct ct_entry *entry)
+{
+	return entry->has_tcp_state && (entry->tcp_state == TCP_CONNTRACK_LAST_ACK ||
+					entry->tcp_state == TCP_CONNTRACK_TIME_WAIT ||
+					entry->tcp_state == TCP_CONNTRACK_CLOSE);
+}
+
 /* When the last packet went by, if only conntrack can tell: its entry is kept for a fixed time
  * after that. Not for an entry that somebody removed. */
 static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *entry)
@@ -195,13 +210,25 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 		f->end_ns = j->now_ns - (j->now_real_ns - ended_real_ns);
 }
 
+void entry_take_as_final(struct join *j, struct flow *f, struct ct_entry *entry)
+{
+	entry_fill_reply(f, entry);
+	entry_fill_last_word(j, f, entry);
+	if (!is_closed(entry))
+		f->seen &= ~(uint32_t)FLOW_TCP_STATE;
+	if (entry->has_timeout)
+		entry->stop_real_ns = j->now_real_ns + (uint64_t)entry->timeout_s * 1000000000;
+	estimate_end(j, f, entry);
+	f->seen |= FLOW_DESTROY;
+}
+
 /* `conntrack -D` and -F remove an entry under a living connection; its next packet makes another. */
 static bool lives_on(struct join *j, struct flow *f, const struct ct_entry *entry)
 {
 	if (!entry->removed_by_hand)
 		return false;
 	f->seen |= FLOW_REMOVED;
-	return f->seen & FLOW_PACKET && join_lives(j, f);
+	return f->seen & (FLOW_PACKET | FLOW_STARTED) && join_lives(j, f);
 }
 
 /* A tuple that is used again before conntrack has seen the RST of its last use goes on in the same
@@ -259,6 +286,6 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 		f->seen |= FLOW_ANSWERED;
 	share_entry(j, f, entry);
 	estimate_end(j, f, entry);
-	if (f->seen & FLOW_PACKET)
+	if (f->seen & (FLOW_PACKET | FLOW_STARTED))
 		join_look_later(j, f);
 }

@@ -26,4 +26,8 @@ void entry_fill_reply(struct flow *f, const struct ct_entry *entry);
  * while the connection goes on. */
 void entry_fill_last_word(struct join *j, struct flow *f, const struct ct_entry *entry);
 
+/* The same from an entry that still stands, although its connection is over: no DESTROY may come of
+ * it (see resume.c). */
+void entry_take_as_final(struct join *j, struct flow *f, struct ct_entry *entry);
+
 #endif

@@ -25,7 +25,8 @@ bool fate_answered(const struct flow *f)
 static bool was_blocked(const struct flow *f, const struct fate_signs *signs)
 {
 	const uint32_t excuses = FLOW_NEW | FLOW_DESTROY | FLOW_CT_ID | FLOW_UNTRACKED |
-				 FLOW_CT_LOST | FLOW_LATE | FLOW_RESUMED;
+				 FLOW_CT_LOST | FLOW_LATE | FLOW_EARLIER |
+				 FLOW_RESUMED;
 
 	return signs->conntrack && signs->tracked && !signs->entry_exists &&
 	       (f->seen & (FLOW_PACKET | FLOW_CLOSED)) == (FLOW_PACKET | FLOW_CLOSED) &&
@@ -58,7 +59,7 @@ static enum flow_reason vanished(const struct flow *f, const struct fate_signs *
 
 static enum flow_reason failure(const struct flow *f, const struct fate_signs *signs)
 {
-	if (!(f->seen & FLOW_PACKET))
+	if (!(f->seen & (FLOW_PACKET | FLOW_RESUMED)))
 		return REASON_UNSENT;
 	if (was_blocked(f, signs))
 		return REASON_BLOCKED;

@@ -32,7 +32,7 @@ enum flow_seen {
 					 * conntrack may have had its word before */
 	FLOW_UNTRACKED	= 1 << 21,	/* the packet carried no conntrack entry: notrack */
 	FLOW_FILTERED	= 1 << 22,	/* a filter leaves it out: neither start nor end is told */
-	FLOW_RESUMED	= 1 << 23,	/* was open before this run */
+	FLOW_EARLIER	= 1 << 23,	/* its connect was before the trace began */
 	FLOW_RST	= 1 << 24,	/* reset, by either side */
 	FLOW_KERNEL	= 1 << 25,	/* connected by a kernel thread */
 	FLOW_SHARED	= 1 << 26,	/* several processes hold the socket: the join lists them */
@@ -40,6 +40,7 @@ enum flow_seen {
 	FLOW_DOUBTED	= 1 << 28,	/* lib/resync found no entry of it */
 	FLOW_UNCOUNTED	= 1 << 29,	/* bytes were counted that are not known: FLOW_COUNTERS never */
 	FLOW_REMOVED	= 1 << 30,	/* an entry of it was removed by hand; its bytes were added */
+	FLOW_RESUMED	= 1u << 31,	/* was open before this run, which writes its end only */
 };
 
 enum flow_reason {
@@ -67,6 +68,8 @@ enum flow_queue {
 	FLOW_QUEUE_CONFIRM,	/* a holder or cgroup was found: this one's, or a later user's? */
 	FLOW_QUEUE_UNSURE,	/* the same, for as long as a record may wait */
 	FLOW_QUEUE_OPEN,	/* answered */
+	FLOW_QUEUE_WATCHED,	/* the same, open before this run: nobody may tell of its end */
+	FLOW_QUEUE_RESUMED,	/* in the dump of a start (lib/resume): ours, as it seems */
 	FLOW_QUEUES,
 };
 

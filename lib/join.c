@@ -72,6 +72,12 @@ void join_rules_changed(struct join *j)
 	j->unmatched_ns = j->now_ns;
 }
 
+bool join_is_logged(const struct join *j, uint8_t protocol)
+{
+	return j->config.protocol_count &&
+	       memchr(j->config.protocols, protocol, j->config.protocol_count);
+}
+
 bool join_filtered(const struct join *j, const struct flow *f)
 {
 	return j->config.filtered && j->config.filtered(f, j->config.data);
@@ -251,13 +257,28 @@ void join_trace(struct join *j, const struct perf_event *event)
 /* Its packets are nobody else's, although their connect was not seen. */
 void join_connecting(struct join *j, const struct tuple *tuple)
 {
-	struct flow *f = join_flow_new(j);
+	struct flow *f = flow_by_tuple(j->config.flows, tuple);
 
+	if (f && f->seen & FLOW_RESUMED)
+		return;
+	f = join_flow_new(j);
 	f->tuple = *tuple;
-	f->seen = FLOW_RESUMED;
+	f->seen = FLOW_EARLIER;
 	f->start_ns = j->now_ns;
 	flow_index_tuple(j->config.flows, f);
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT, j->now_ns + JOIN_RECHECK_NS);
+}
+
+/* Sent again, by what was started by it. For what was open before this run no packet is known: if it
+ * has no answer yet, and no other entry, this is one of its. */
+static bool is_again(const struct flow *f, const struct nflog_packet *packet)
+{
+	if (f->tuple.protocol != IPPROTO_TCP)
+		return !(f->seen & FLOW_DESTROY);
+	if (f->seen & FLOW_PACKET)
+		return f->tcp_seq == packet->packet.tcp_seq;
+	return !(f->seen & (FLOW_ANSWERED | FLOW_DESTROY | FLOW_ENDED)) &&
+	       (!packet->has_ct || f->ct_id == packet->ct_id);
 }
 
 /* The flow that this packet is of: a retransmission of it, or the one that waits for it. */
@@ -270,9 +291,8 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 	*again = false;
 	for (f = flow_by_tuple(j->config.flows, &p->tuple); f;
 	     f = flow_next_by_tuple(j->config.flows, f)) {
-		if (f->seen & FLOW_PACKET) {
-			*again = p->tuple.protocol == IPPROTO_TCP ? f->tcp_seq == p->tcp_seq :
-								    !(f->seen & FLOW_DESTROY);
+		if (f->seen & (FLOW_PACKET | FLOW_STARTED)) {
+			*again = is_again(f, packet);
 			if (*again)
 				return f;
 			continue;
@@ -297,6 +317,9 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_packet *packet)
 {
 	j->undecided++;
+	/* A candidate of lib/resume: not at all. */
+	if (f->seen & FLOW_RESUMED)
+		f->seen &= ~(uint32_t)(FLOW_RESUMED | FLOW_ANSWERED | FLOW_UID);
 	f->seen |= FLOW_PACKET;
 	f->packet_ns = 0;
 	if (!(f->seen & FLOW_CONNECT)) {

@@ -9,6 +9,7 @@
 #include "owner.h"
 #include "perf.h"
 #include "process.h"
+#include "resume.h"
 #include "resync.h"
 #include "route.h"
 #include "trace.h"
@@ -43,6 +44,7 @@ struct join_config {
 	bool errors_reported;		/* the trace has inet_sk_error_report */
 	bool own_rules;			/* our ruleset logs: it matched by conntrack state */
 	bool output_logged;		/* it logs what leaves this host's sockets */
+	bool loopback;			/* loopback is logged, too */
 	uint8_t protocols[8];		/* and these */
 	unsigned int protocol_count;
 	const char *untracked_prefix;	/* of our rule for untracked packets; NULL: none */
@@ -69,6 +71,7 @@ struct join {
 	uint64_t ct_lost_ns;
 	uint64_t unmatched_ns;		/* when a packet last fitted several connects, or the rules were
 					 * changed: a connect may seem not to have sent any */
+	struct resume resume;
 	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
 	bool conntrack_current;		/* every conntrack message queued before this batch has */
@@ -145,10 +148,11 @@ void join_forget_holders(struct join *j, struct flow *f);
 void join_evict(struct join *j);
 
 /* Has the flow looked at when the batch is complete; whether its socket still stands, connected or
- * connecting (false for what has none here); whether a filter leaves it out; its end, with what is
- * known now. */
+ * connecting (false for what has none here); whether its protocol is logged; whether a filter leaves
+ * it out; its end, with what is known now. */
 void join_look_later(struct join *j, struct flow *f);
 bool join_lives(struct join *j, const struct flow *f);
+bool join_is_logged(const struct join *j, uint8_t protocol);
 bool join_filtered(const struct join *j, const struct flow *f);
 void join_end(struct join *j, struct flow *f);
 

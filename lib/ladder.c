@@ -12,8 +12,7 @@
 
 #define PROCESS_OLD_NS 10000000ull
 
-/* What was read at its exec may be old: its file deleted since, its user another one. */
-static void look_at_process(struct join *j, const struct flow *f)
+void ladder_look_at_process(struct join *j, const struct flow *f)
 {
 	struct process *p = f->process;
 
@@ -28,7 +27,7 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 {
 	struct ledger *ledger = j->config.ledger;
 
-	look_at_process(j, f);
+	ladder_look_at_process(j, f);
 	j->undecided--;
 	if (!(f->seen & FLOW_CONNECT))
 		f->answer_ns = 0;
@@ -188,7 +187,7 @@ static void start_unowned(struct join *j, struct flow *f)
  * its word counts, and not what was found. */
 static bool connect_is_told(struct join *j, struct flow *f)
 {
-	if (!j->config.trace || f->seen & (FLOW_CONNECT | FLOW_RESUMED) ||
+	if (!j->config.trace || f->seen & (FLOW_CONNECT | FLOW_EARLIER) ||
 	    match_connect(j, f, false) != MATCH_TAKEN)
 		return false;
 	f->owner = OWNER_UNDECIDED;
@@ -213,7 +212,7 @@ void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, boo
 		start(j, f, OWNER_NONE);
 		return;
 	}
-	if (j->config.trace && !(f->seen & (FLOW_CONNECT | FLOW_RESUMED)))
+	if (j->config.trace && !(f->seen & (FLOW_CONNECT | FLOW_EARLIER)))
 		verdict = match_connect(j, f, held || last_chance);
 	if (verdict == MATCH_UNSURE)
 		j->unmatched_ns = j->now_ns;

@@ -25,6 +25,10 @@ void ladder_lookups_answer(struct join *j, struct ladder_lookups *l);
 /* Takes a lower rung's answer: starts the flow, or has it wait until the answer is certain. */
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query);
 
+/* What was read at the exec of the flow's process may be old: its file deleted since, its user another
+ * one. */
+void ladder_look_at_process(struct join *j, const struct flow *f);
+
 /* The wait is over: starts it with the holder or cgroup that was found, or without. */
 void ladder_confirm(struct join *j, struct flow *f);
 

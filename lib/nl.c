@@ -268,6 +268,27 @@ int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_handler *handler, void *d
 	return answer.interrupted ? -EINTR : 0;
 }
 
+int nl_ask(struct nl *nl, struct nlmsghdr *nlh)
+{
+	nlh->nlmsg_flags |= NLM_F_REQUEST | NLM_F_DUMP;
+	return put_request(nl, nlh);
+}
+
+int nl_answer(struct nl *nl, nl_handler *handler, void *data)
+{
+	struct answer answer = { .handler = handler, .data = data };
+	ssize_t n = nl_receive(nl);
+
+	if (n <= 0)
+		return n ? (int)n : -EAGAIN;
+	read_answer(nl, (size_t)n, &answer);
+	if (answer.err)
+		return answer.err;
+	if (answer.interrupted)
+		return -EINTR;
+	return !answer.complete;
+}
+
 int nl_command(struct nl *nl, struct nlmsghdr *nlh)
 {
 	const struct nlmsghdr *first;

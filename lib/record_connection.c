@@ -201,6 +201,8 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 			json_number(j, NULL, context->holders[i]);
 		json_close_array(j);
 	}
+	if (view_has(v, FLOW_RESUMED))
+		json_true(j, "resumed");
 	if (view_has(v, FLOW_CT_ID))
 		json_id(j, "conntrack_id", flow->ct_id);
 	if (flow->mark)
@@ -212,7 +214,7 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 	if (v->action != RECORD_CONNECTION_ATTEMPTED && record_conn_state(flow)[0])
 		json_word(j, "conn_state", record_conn_state(flow));
 	if (v->action == RECORD_CONNECTION_ATTEMPTED && flow->start_ns &&
-	    !view_has(v, FLOW_RESUMED) && context->now_ns >= flow->start_ns)
+	    !view_has(v, FLOW_EARLIER) && context->now_ns >= flow->start_ns)
 		json_number(j, "owner_delay_ns", context->now_ns - flow->start_ns);
 	json_close(j);
 }

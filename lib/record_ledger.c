@@ -31,6 +31,7 @@ static void add_packets(cJSON *object, const struct ledger *l)
 		{ "pending", l->pending }, { "started", l->started },
 		{ "suppressed", l->suppressed }, { "ended", l->ended },
 		{ "ends_uncertain", l->ends_uncertain }, { "ends_evicted", l->ends_evicted },
+		{ "resumed", l->resumed },
 		{ "written", l->written },
 		{ "trace_lost", l->trace_lost }, { "trace_only", l->trace_only },
 		{ "trace_filtered", l->trace_filtered },

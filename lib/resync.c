@@ -49,7 +49,7 @@ void resync_begin(struct join *j)
 
 static bool may_be_concerned(const struct join *j, const struct flow *f)
 {
-	return (f->seen & (FLOW_PACKET | FLOW_STARTED)) == (FLOW_PACKET | FLOW_STARTED) &&
+	return f->seen & FLOW_STARTED && f->seen & (FLOW_PACKET | FLOW_RESUMED) &&
 	       !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED)) && f->ct_zone == 0 &&
 	       f->packet_ns <= j->ct_lost_ns;
 }

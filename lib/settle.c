@@ -107,6 +107,8 @@ static void expire(struct join *j, struct flow *f, struct ladder_lookups *l)
 		break;
 	case FLOW_QUEUE_FRESH:
 	case FLOW_QUEUE_OPEN:
+	case FLOW_QUEUE_WATCHED:
+	case FLOW_QUEUE_RESUMED:
 	case FLOW_QUEUE_NONE:
 	case FLOW_QUEUES:
 		break;
@@ -143,6 +145,7 @@ void join_settle(struct join *j)
 			expire(j, f, &lookups);
 	ladder_lookups_answer(j, &lookups);
 	resync_step(j);
+	resume_step(j);
 	j->config.ledger->pending = j->undecided;
 }
 
@@ -162,7 +165,7 @@ static const uint64_t slack_ns[FLOW_QUEUES] = {
 
 uint64_t join_next_ns(const struct join *j)
 {
-	uint64_t next_ns = resync_next_ns(j);
+	uint64_t next_ns = resync_next_ns(j), resume_ns = resume_next_ns(j);
 
 	for (unsigned int q = FLOW_QUEUE_NONE + 1; q < FLOW_QUEUE_OPEN; q++) {
 		const struct flow *f = flow_first(j->config.flows, q);
@@ -170,7 +173,7 @@ uint64_t join_next_ns(const struct join *j)
 		if (f && flow_due_ns(f, j->now_ns) + slack_ns[q] < next_ns)
 			next_ns = flow_due_ns(f, j->now_ns) + slack_ns[q];
 	}
-	return next_ns;
+	return resume_ns < next_ns ? resume_ns : next_ns;
 }
 
 /* The table is full: a packet still undecided, and an end that waits for its counters, are written
@@ -197,7 +200,7 @@ void join_finish(struct join *j, bool packets_follow)
 {
 	static const enum flow_queue waiting[] = { FLOW_QUEUE_HELD, FLOW_QUEUE_UNSURE };
 	static const enum flow_queue open[] = { FLOW_QUEUE_UNANSWERED, FLOW_QUEUE_OPEN,
-						FLOW_QUEUE_CLOSED };
+						FLOW_QUEUE_WATCHED, FLOW_QUEUE_CLOSED };
 	struct ladder_lookups lookups = { .count = 0 };
 	struct flow *f;
 

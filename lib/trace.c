@@ -308,7 +308,7 @@ static void error_reported(struct trace *t, const struct perf_event *event, trac
 	bool older = false;
 
 	for (; f && !(f->seen & FLOW_CONNECT); f = flow_next_by_tuple(t->config.flows, f))
-		older |= f->seen & FLOW_RESUMED;
+		older |= f->seen & (FLOW_EARLIER | FLOW_RESUMED);
 	if (!f && older)
 		return;
 	if (!f) {

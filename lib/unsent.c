@@ -35,17 +35,14 @@ static void pass_over(struct join *j, struct flow *f)
 void unsent_decide(struct join *j, struct flow *f)
 {
 	unsigned int newer;
-	bool logged = false;
 
 	if (!j->finishing && match_undecided(j, &f->tuple, 0, &newer)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_ORPHAN_NS);
 		return;
 	}
 
-	for (unsigned int i = 0; i < j->config.protocol_count; i++)
-		logged |= j->config.protocols[i] == f->tuple.protocol;
-	if (!logged || !j->config.output_logged || !(f->seen & FLOW_CLOSED) ||
-	    f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
+	if (!join_is_logged(j, f->tuple.protocol) || !j->config.output_logged ||
+	    !(f->seen & FLOW_CLOSED) || f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
 	    !trace_complete_since(j->config.trace, f->start_ns) || !is_from_here(j, f) ||
 	    tuple_is_loopback(&f->tuple) || route_is_local(j->config.route, &f->tuple) != 0 ||
 	    join_filtered(j, f)) {
@@ -89,7 +86,7 @@ void unsent_recheck(struct join *j, struct flow *f)
 	bool elsewhere = !join_may_send(j, f, NF_INET_LOCAL_OUT);
 	struct owner_query query;
 
-	if (f->seen & FLOW_RESUMED) {
+	if (f->seen & FLOW_EARLIER) {
 		match_ask_socket(j, f, &query);
 		if (query.socket_found && query.socket_state == TCP_SYN_SENT)
 			flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT,

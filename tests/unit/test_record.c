@@ -106,6 +106,7 @@ static void every_field_has_a_name_and_type_of_the_lists(void **state)
 	fields_check_line(&fields, w->line, len);
 	e->process.command_line_cut = true;
 	e->process.known &= ~(uint32_t)(PROCESS_PARENT | PROCESS_EXECUTABLE);
+	e->flow.seen |= FLOW_RESUMED;
 	example_fini(e);
 	cJSON_Delete(connection(w, RECORD_CONNECTION_ENDED));
 	len = strlen(w->line);
@@ -169,6 +170,24 @@ static void expect_repeated(const cJSON *start, const cJSON *end)
 		else
 			assert_true(cJSON_Compare(item, other, true));
 	}
+}
+
+/* conntrack may not know when it began. */
+static void an_end_of_what_was_open_before_says_so(void **state)
+{
+	struct world *w = *state;
+	cJSON *root = connection(w, RECORD_CONNECTION_ENDED);
+
+	assert_null(find(root, "nfwho.resumed"));
+	cJSON_Delete(root);
+	w->example.flow.seen |= FLOW_RESUMED;
+	w->example.flow.start_real_ns = 0;
+	root = connection(w, RECORD_CONNECTION_ENDED);
+	assert_true(cJSON_IsTrue(find(root, "nfwho.resumed")));
+	assert_string_equal(text(root, "event.end"), "2026-01-02T03:04:07.000006Z");
+	assert_null(find(root, "event.start"));
+	assert_null(find(root, "event.duration"));
+	cJSON_Delete(root);
 }
 
 static void an_end_repeats_its_start(void **state)
@@ -355,6 +374,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_field_has_a_name_and_type_of_the_lists),
 		TEST(an_end_is_complete_in_itself),
+		TEST(an_end_of_what_was_open_before_says_so),
 		TEST(an_end_repeats_its_start),
 		TEST(what_becomes_known_later_is_printed),
 		TEST(an_unknown_value_is_left_out),
