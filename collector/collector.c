@@ -222,7 +222,8 @@ static void say_conntrack_cost(void)
 			 "connection from now on (--conntrack no does without)");
 	if (max && count > max / 5 * 4)
 		log_warning("the conntrack table is %u %% full (%u of %u): new connections may be "
-			    "refused by the kernel", (unsigned int)(count * 100ull / max), count, max);
+			    "refused by the kernel", (unsigned int)(count * 100ull / max), count,
+			    max);
 }
 
 static bool take_over_conntrack(struct collector *c)
@@ -524,9 +525,10 @@ static int take_older_connections(struct collector *c)
 int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
-		receive_handover, know_host, enter, open_outputs, open_metrics, open_tables, open_trace,
-		open_lookup, open_conntrack, open_group, open_limit, open_join, give_up_rights, read_processes,
-		take_older_connects, open_ruleset, guard_open, take_older_connections,
+		receive_handover, know_host, enter, open_outputs, open_metrics, open_tables,
+		open_trace, open_lookup, open_conntrack, open_group, open_limit, open_join,
+		give_up_rights, read_processes, take_older_connects, open_ruleset, guard_open,
+		take_older_connections,
 	};
 
 	*c = (struct collector) { .options = options, .proc_fd = -1, .sysctl.directory = -1,

@@ -207,8 +207,8 @@ static void count_sources(struct collector *c)
 	}
 }
 
-/* What a table counted after we last asked is gone with it, and what a static rule counted before we
- * did is not ours; both have been received, or numbered. */
+/* What a table counted after we last asked is gone with it, and what a static rule counted before
+ * we did is not ours; both have been received, or numbered. */
 static void count_matched(struct collector *c)
 {
 	struct ledger *ledger = &c->ledger;

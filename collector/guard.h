@@ -36,7 +36,7 @@ struct guard {
 
 	uint64_t inspect_ns;		/* not looked at before; CLOCK_MONOTONIC */
 	uint64_t retry_ns;		/* restoring failed; 0: it did not */
-	uint64_t woken_ns, listen_ns;	/* the descriptor is left alone until listen_ns; 0: it is not */
+	uint64_t woken_ns, listen_ns;	/* the descriptor is left alone until then; 0: it is not */
 };
 
 /* Begins to watch, if there is anything to watch. The rules must stand. Returns 0, or -1 after one

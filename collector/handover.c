@@ -151,7 +151,7 @@ void handover_note(const struct handover *h, const struct account_sums *sums)
 {
 	int fd = h->fds[HANDOVER_ACCOUNT];
 
-	/* On failure the next run finds what was written before: too little, and the rest is lost. */
+	/* On failure the next run finds what was noted before, and takes the rest for lost. */
 	if (fd >= 0 && pwrite(fd, sums, sizeof(*sums), offsetof(struct account, sums)) < 0)
 		return;
 }

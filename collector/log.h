@@ -13,8 +13,8 @@ enum log_level { LEVEL_ERROR, LEVEL_WARNING, LEVEL_INFO, LEVEL_DEBUG };
 /* What is said from now on: this level and worse. LEVEL_INFO at first. */
 void log_set_level(enum log_level level);
 
-/* While something starts: warnings and information wait until it is known whether it does, so that a
- * refusal is the one line it should be. log_release(false) drops what waits. */
+/* While something starts: warnings and information wait until it is known whether it does, so that
+ * a refusal is the one line it should be. log_release(false) drops what waits. */
 void log_hold(void);
 void log_release(bool say_it);
 

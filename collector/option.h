@@ -55,10 +55,10 @@ struct options {
 enum option_result { OPTION_RUN = 1, OPTION_HELP, OPTION_VERSION };
 
 /* Defaults, then the configuration file (--config, else /etc/nfwho.conf if it is there), then the
- * command line, which wins: --output, --only and --except there replace those of the file, a --label
- * the one with the same key. argv[0] is skipped. Returns OPTION_*, -ENOMEM, or -EINVAL after writing one line
- * that quotes what was wrong and says what would be right into `error`. The caller owns the
- * content of *options in every case: options_free(). */
+ * command line, which wins: --output, --only and --except there replace those of the file, a
+ * --label the one with the same key. argv[0] is skipped. Returns OPTION_*, -ENOMEM, or -EINVAL
+ * after writing one line that quotes what was wrong and says what would be right into `error`. The
+ * caller owns the content of *options in every case: options_free(). */
 int options_read(struct options *options, int argc, char **argv, char *error, size_t error_size);
 
 /* Only the defaults. 0 or -ENOMEM. */

@@ -202,7 +202,8 @@ static void say_state(const struct ruleset_config *config)
 			log_info("the loaded table is owned by %s", owner);
 			break;
 		case RULESET_ALTERED:
-			log_info("loaded, but with other rules than these: install puts them right");
+			log_info("loaded, but with other rules than these: install puts them "
+				 "right");
 			break;
 		case RULESET_FOREIGN:
 			log_info("the loaded table inet " RULESET_TABLE " is not nfwho's");

@@ -3,11 +3,11 @@
  * The loop: one thread, one epoll set, one visible switch.
  *
  * Waking costs ten times what a message costs, so wake-ups are what is rationed. The sources of
- * packets and conntrack events stand in an epoll set of their own, inside the main one. Each wake-up
- * by it takes a token; while there are tokens we react at once, so that a quiet host sees its lines
- * immediately; without one the inner set is left alone for PAUSE_NS and everything that has
- * gathered is then read in one go. Tokens come back with time. When nothing happens nothing ticks:
- * the timer is armed only for what the join, the rate limit or the ledger is waiting for.
+ * packets and conntrack events stand in an epoll set of their own, inside the main one. Each
+ * wake-up by it takes a token; while there are tokens we react at once, so that a quiet host sees
+ * its lines immediately; without one the inner set is left alone for PAUSE_NS and everything that
+ * has gathered is then read in one go. Tokens come back with time. When nothing happens nothing
+ * ticks: the timer is armed only for what the join, the rate limit or the ledger is waiting for.
  *
  * New programs wake us by themselves, because their command lines may be gone a millisecond later;
  * this, too, is rationed per second.
@@ -336,8 +336,8 @@ struct scheduling {
 };
 
 /* So that hundreds of short-lived processes do not keep us from asking who they are. Not allowed is
- * no reason not to start. The short slice is a request of kernels since 6.12 for being woken sooner;
- * older ones ignore it. */
+ * no reason not to start. The short slice is a request of kernels since 6.12 for being woken
+ * sooner; older ones ignore it. */
 static void raise_priority(uint32_t boost)
 {
 	struct scheduling attr = {

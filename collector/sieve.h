@@ -11,12 +11,12 @@
 
 struct collector;
 
-/* Whether a filter leaves the connection out: the join's question. `data` is the collector. One that
- * no packet was seen of is left out, too, if our rules may have left out its packet. */
+/* Whether a filter leaves the connection out: the join's question. `data` is the collector. One
+ * that no packet was seen of is left out, too, if our rules may have left out its packet. */
 bool sieve_stops(const struct flow *f, void *data);
 
-/* The terms that rules of ours can decide with these options (enum filter_key): users only where the
- * rules see sockets, and count users as we do. To be asked before confine_finish(). */
+/* The terms that rules of ours can decide with these options (enum filter_key): users only where
+ * the rules see sockets, and count users as we do. To be asked before confine_finish(). */
 uint32_t sieve_rule_keys(const struct options *options);
 
 /* Puts what the rules can decide of these options' filters into them, if they are ours alone. 0 or

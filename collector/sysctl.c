@@ -59,8 +59,8 @@ void sysctl_init(struct sysctl *s, bool allowed)
 			s->changed[i] = true;
 			log_info("set net.netfilter.%s = 1 until we stop", sysctls[i].name);
 		} else if (err) {
-			log_warning("cannot set net.netfilter.%s = 1 (%s): %s", sysctls[i].name, strerror(-err),
-				    sysctls[i].without);
+			log_warning("cannot set net.netfilter.%s = 1 (%s): %s", sysctls[i].name,
+				    strerror(-err), sysctls[i].without);
 		} else {
 			log_warning("net.netfilter.%s is 0 and --sysctl is no: %s", sysctls[i].name,
 				    sysctls[i].without);
@@ -77,7 +77,8 @@ void sysctl_fini(struct sysctl *s)
 			continue;
 		err = set(s, i, '0');
 		if (err)
-			log_warning("cannot put net.netfilter.%s back to 0: %s", sysctls[i].name, strerror(-err));
+			log_warning("cannot put net.netfilter.%s back to 0: %s", sysctls[i].name,
+				    strerror(-err));
 		s->changed[i] = false;
 	}
 	if (s->directory >= 0)

@@ -111,7 +111,9 @@ static void copy_unescaped(struct name n, char out[static CGROUP_NAME_MAX])
 /* systemd puts '_' before a name that would clash with a file of the cgroup file system. */
 static bool take_unit(struct name n, struct cgroup_place *out)
 {
-	static const char *const suffixes[] = { ".service", ".scope", ".socket", ".mount", ".swap" };
+	static const char *const suffixes[] = {
+		".service", ".scope", ".socket", ".mount", ".swap",
+	};
 
 	if (n.len && n.at[0] == '_')
 		n = without(n, 1, 0);

@@ -61,12 +61,13 @@ int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void 
 int ct_dump(struct ct *ct, ct_handler *handler, void *data);
 
 /* The same in parts, so that nothing waits for it, through one more socket. Each call hands on what
- * the kernel packs into one answer, some 100 entries, and begins if none has begun. Returns 1 if there
- * is more, 0 at the end, -EINTR as above, or another -errno; then the next call begins anew. */
+ * the kernel packs into one answer, some 100 entries, and begins if none has begun. Returns 1 if
+ * there is more, 0 at the end, -EINTR as above, or another -errno; then the next call begins
+ * anew. */
 int ct_dump_part(struct ct *ct, ct_handler *handler, void *data);
 
-/* Asks for the entry of one original tuple in zone 0. Returns 0 (fills *out if not NULL), -ENOENT if
- * there is none, or another -errno. Microseconds; needs CAP_NET_ADMIN. */
+/* Asks for the entry of one original tuple in zone 0. Returns 0 (fills *out if not NULL), -ENOENT
+ * if there is none, or another -errno. Microseconds; needs CAP_NET_ADMIN. */
 int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out);
 
 const struct ct_stats *ct_stats(const struct ct *ct);

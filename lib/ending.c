@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Ends. conntrack's DESTROY is final and brings the counters. A socket that closed unanswered ends at
- * once, after the short time its error report may take. Whoever stays silent is asked for by sock_diag
- * every few seconds (settle.c), because the CPU that noticed the end may have told nobody.
+ * Ends. conntrack's DESTROY is final and brings the counters. A socket that closed unanswered ends
+ * at once, after the short time its error report may take. Whoever stays silent is asked for by
+ * sock_diag every few seconds (settle.c), because the CPU that noticed the end may have told
+ * nobody.
  */
 #include "ending.h"
 

@@ -7,8 +7,8 @@
 /* Longest sensible wait for DESTROY after the close: TIME_WAIT's 120 s, and some. */
 #define JOIN_DESTROY_NS 150000000000ull
 
-/* Where a started flow goes from here, with what is known now: to its end, or into a queue. patient:
- * an explanation that is due may be waited for. */
+/* Where a started flow goes from here, with what is known now: to its end, or into a queue.
+ * patient: an explanation that is due may be waited for. */
 void ending_follow(struct join *j, struct flow *f, bool patient);
 
 #endif

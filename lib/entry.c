@@ -67,9 +67,11 @@ static struct flow *find_orphan(struct join *j, const struct flow *f)
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
 		if (!is_orphan(other) || other == f)
 			continue;
-		if (f->seen & FLOW_CT_ID && (f->ct_id != other->ct_id || f->ct_zone != other->ct_zone))
+		if (f->seen & FLOW_CT_ID &&
+		    (f->ct_id != other->ct_id || f->ct_zone != other->ct_zone))
 			continue;
-		if (other->seen & FLOW_RESUMED || other->start_real_ns + DRAIN_NS >= f->start_real_ns)
+		if (other->seen & FLOW_RESUMED ||
+		    other->start_real_ns + DRAIN_NS >= f->start_real_ns)
 			orphan = other;
 	}
 	return orphan;
@@ -222,7 +224,7 @@ void entry_take_as_final(struct join *j, struct flow *f, struct ct_entry *entry)
 	f->seen |= FLOW_DESTROY;
 }
 
-/* `conntrack -D` and -F remove an entry under a living connection; its next packet makes another. */
+/* `conntrack -D` and -F remove an entry under a living connection; its next packet makes one. */
 static bool lives_on(struct join *j, struct flow *f, const struct ct_entry *entry)
 {
 	if (!entry->removed_by_hand)

@@ -40,7 +40,7 @@ static bool was_reset(const struct flow *f)
 	return f->seen & FLOW_TCP_STATE && f->tcp_state == TCP_CONNTRACK_CLOSE;
 }
 
-/* RST in answer to the SYN: a reply was counted, and the original direction sent nothing but SYNs. */
+/* RST in answer to the SYN: a reply was counted, and all that this side sent were SYNs. */
 static bool was_refused(const struct flow *f)
 {
 	return f->seen & FLOW_DESTROY && f->seen & FLOW_COUNTERS && was_reset(f) &&
@@ -48,8 +48,8 @@ static bool was_refused(const struct flow *f)
 }
 
 /* The socket is gone and nobody said so: not closed by its process, whose own context is always
- * heard, but ended by a timer or a packet on a CPU that tells nothing while idle. It had sent all its
- * SYNs, or else an ICMP error came, or anything. */
+ * heard, but ended by a timer or a packet on a CPU that tells nothing while idle. It had sent all
+ * its SYNs, or else an ICMP error came, or anything. */
 static enum flow_reason vanished(const struct flow *f, const struct fate_signs *signs)
 {
 	bool used_up = signs->syn_retries && f->syn_retransmits >= signs->syn_retries;

@@ -132,8 +132,8 @@ static void add_part(struct filter *part, enum filter_list list, const struct fi
 	};
 }
 
-/* An `except` clause with terms less would match more, and is not taken. An `only` clause with terms
- * less lets more pass; with none left it lets everything pass, and so does the list. */
+/* An `except` clause with terms less would match more, and is not taken. An `only` clause with
+ * terms less lets more pass; with none left it lets everything pass, and so does the list. */
 void filter_part(const struct filter *whole, uint32_t keys, struct filter *part)
 {
 	const struct filter_clause *c;

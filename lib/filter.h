@@ -76,8 +76,8 @@ struct filter_subject {
 
 bool filter_passes(const struct filter *f, const struct filter_subject *subject);
 
-/* What of the filter can be decided by these keys alone (user and packet keys only), without leaving
- * out what the whole lets pass: its clauses, with no terms but these. Owns nothing. */
+/* What of the filter can be decided by these keys alone (user and packet keys only), without
+ * leaving out what the whole lets pass: its clauses, with no terms but these. Owns nothing. */
 void filter_part(const struct filter *whole, uint32_t keys, struct filter *part);
 
 /* Whether rules made of this may have left out a packet of the connection. A user that is not known

@@ -28,8 +28,8 @@ enum flow_seen {
 	FLOW_ENDED	= 1 << 17,	/* its end was handed on */
 	FLOW_SUPPRESSED	= 1 << 18,	/* held back by the rate limit: its end will be too */
 	FLOW_CT_LOST	= 1 << 19,	/* conntrack messages were lost while it lived */
-	FLOW_LATE	= 1 << 20,	/* its packet was read late, and when it was sent is not known:
-					 * conntrack may have had its word before */
+	FLOW_LATE	= 1 << 20,	/* its packet was read late, and when it was sent is not
+					 * known: conntrack may have had its word before */
 	FLOW_UNTRACKED	= 1 << 21,	/* the packet carried no conntrack entry: notrack */
 	FLOW_FILTERED	= 1 << 22,	/* a filter leaves it out: neither start nor end is told */
 	FLOW_EARLIER	= 1 << 23,	/* its connect was before the trace began */
@@ -38,8 +38,9 @@ enum flow_seen {
 	FLOW_SHARED	= 1 << 26,	/* several processes hold the socket: the join lists them */
 	FLOW_ROUTE_MISSED = 1 << 27,	/* lib/trace may have missed its route lookup */
 	FLOW_DOUBTED	= 1 << 28,	/* lib/resync found no entry of it */
-	FLOW_UNCOUNTED	= 1 << 29,	/* bytes were counted that are not known: FLOW_COUNTERS never */
-	FLOW_REMOVED	= 1 << 30,	/* an entry of it was removed by hand; its bytes were added */
+	FLOW_UNCOUNTED	= 1 << 29,	/* bytes were counted that are not known:
+					 * FLOW_COUNTERS will never be */
+	FLOW_REMOVED	= 1 << 30,	/* an entry of it was removed by hand, its bytes added */
 	FLOW_RESUMED	= 1u << 31,	/* was open before this run, which writes its end only */
 };
 
@@ -180,8 +181,8 @@ bool flow_is_due(const struct flow *f, uint64_t now_ns);
 /* Its deadline as CLOCK_MONOTONIC, seen from now_ns. */
 uint64_t flow_due_ns(const struct flow *f, uint64_t now_ns);
 
-/* All flows, one after the other, in no order, whatever comes and goes meanwhile: *slot is 0 at first
- * and kept by the caller. NULL: no more. */
+/* All flows, one after the other, in no order, whatever comes and goes meanwhile: *slot is 0 at
+ * first and kept by the caller. NULL: no more. */
 struct flow *flow_walk(struct flow_table *t, uint32_t *slot);
 
 /* The oldest of a queue, and the one after f. NULL: no more. */

@@ -118,7 +118,8 @@ void join_remember_holders(struct join *j, struct flow *f, const struct owner_qu
 	if (!h)
 		return;
 	h->number = f->number;
-	h->count = query->holder_count < OWNER_HOLDERS_MAX ? query->holder_count : OWNER_HOLDERS_MAX;
+	h->count = query->holder_count < OWNER_HOLDERS_MAX ?
+		   query->holder_count : OWNER_HOLDERS_MAX;
 	memcpy(h->pids, query->holders, h->count * sizeof(h->pids[0]));
 	HASH_ADD(hh, j->holders, number, sizeof(h->number), h);
 	if (h->hh.tbl)
@@ -215,7 +216,8 @@ static void meet_earlier(struct join *j, struct flow *connect)
 	for (; f; f = flow_next_by_tuple(j->config.flows, f)) {
 		if (f == connect || f->seen & (FLOW_CONNECT | FLOW_ENDED | FLOW_INGRESS))
 			continue;
-		if (!(f->seen & FLOW_PACKET) || (f->packet_ns && f->packet_ns < connect->start_ns) ||
+		if (!(f->seen & FLOW_PACKET) ||
+		    (f->packet_ns && f->packet_ns < connect->start_ns) ||
 		    !join_may_send(j, connect, f->hook))
 			continue;
 		if (!(f->seen & FLOW_STARTED)) {
@@ -269,8 +271,8 @@ void join_connecting(struct join *j, const struct tuple *tuple)
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT, j->now_ns + JOIN_RECHECK_NS);
 }
 
-/* Sent again, by what was started by it. For what was open before this run no packet is known: if it
- * has no answer yet, and no other entry, this is one of its. */
+/* Sent again, by what was started by it. For what was open before this run no packet is known: if
+ * it has no answer yet, and no other entry, this is one of its. */
 static bool is_again(const struct flow *f, const struct nflog_packet *packet)
 {
 	if (f->tuple.protocol != IPPROTO_TCP)

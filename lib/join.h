@@ -22,10 +22,10 @@
 /* How long a packet's owner may stay undecided, and the first look before that. */
 #define JOIN_UNSURE_NS		500000000ull
 #define JOIN_HELD_NS		5000000ull
-/* How long conntrack's word waits for the packet it belongs to: NFLOG's flush timeout, well over. */
+/* How long conntrack's word waits for the packet it belongs to: well over NFLOG's flush timeout. */
 #define JOIN_ORPHAN_NS		1000000000ull
-/* How long a named holder of a socket is doubted: a packet of a newer socket with the same tuple may
- * still stand in the kernel's batch. Twice NFLOG's flush timeout, and a jiffy. */
+/* How long a named holder of a socket is doubted: a packet of a newer socket with the same tuple
+ * may still stand in the kernel's batch. Twice NFLOG's flush timeout, and a jiffy. */
 #define JOIN_CONFIRM_NS		30000000ull
 /* How often a silent socket is asked for. */
 #define JOIN_RECHECK_NS		5000000000ull
@@ -69,8 +69,8 @@ struct join {
 	uint64_t now_ns, now_real_ns;	/* the batch's clocks: CLOCK_MONOTONIC, CLOCK_REALTIME */
 	uint64_t nflog_lost_ns;		/* when packets were last lost: absence proves nothing */
 	uint64_t ct_lost_ns;
-	uint64_t unmatched_ns;		/* when a packet last fitted several connects, or the rules were
-					 * changed: a connect may seem not to have sent any */
+	uint64_t unmatched_ns;		/* when a packet last fitted several connects, or the rules
+					 * were changed: a connect may seem not to have sent any */
 	struct resume resume;
 	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
@@ -81,9 +81,9 @@ struct join {
 	bool foreign_zone;		/* a conntrack zone other than 0 is in use */
 	bool finishing;
 	bool evicting;			/* in the middle of a batch: absence proves nothing */
-	uint32_t *confirmed;		/* by tuple hash: when conntrack last had a word, CLOCK_MONOTONIC
-					 * in milliseconds. A tuple used again may give it to another
-					 * flow than the one that lacks it */
+	uint32_t *confirmed;		/* by tuple hash: when conntrack last had a word,
+					 * CLOCK_MONOTONIC in milliseconds. A tuple used again may
+					 * give it to another flow than the one that lacks it */
 	char *prefixes[256];		/* [0] stands for none */
 	unsigned int prefix_count;
 	struct join_holders *holders;
@@ -138,8 +138,9 @@ bool join_surely_first(struct join *j, struct flow *connect, uint8_t hook, uint6
 bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
 bool join_was_over(const struct flow *connect, uint64_t sent_after_ns);
 
-/* Gives `f` what `connect` has witnessed and frees `connect`; makes room for one more flow; frees one;
- * keeps the list of those who share its socket, and drops it; lets go of what is missed least. */
+/* Gives `f` what `connect` has witnessed and frees `connect`; makes room for one more flow; frees
+ * one; keeps the list of those who share its socket, and drops it; lets go of what is missed
+ * least. */
 void join_absorb(struct join *j, struct flow *f, struct flow *connect);
 struct flow *join_flow_new(struct join *j);
 void join_flow_free(struct join *j, struct flow *f);
@@ -148,8 +149,8 @@ void join_forget_holders(struct join *j, struct flow *f);
 void join_evict(struct join *j);
 
 /* Has the flow looked at when the batch is complete; whether its socket still stands, connected or
- * connecting (false for what has none here); whether its protocol is logged; whether a filter leaves
- * it out; its end, with what is known now. */
+ * connecting (false for what has none here); whether its protocol is logged; whether a filter
+ * leaves it out; its end, with what is known now. */
 void join_look_later(struct join *j, struct flow *f);
 bool join_lives(struct join *j, const struct flow *f);
 bool join_is_logged(const struct join *j, uint8_t protocol);

@@ -183,8 +183,8 @@ static void start_unowned(struct join *j, struct flow *f)
 	start(j, f, OWNER_NONE);
 }
 
-/* A holder or cgroup was found while several connects fitted. If one of them has told its port since,
- * its word counts, and not what was found. */
+/* A holder or cgroup was found while several connects fitted. If one of them has told its port
+ * since, its word counts, and not what was found. */
 static bool connect_is_told(struct join *j, struct flow *f)
 {
 	if (!j->config.trace || f->seen & (FLOW_CONNECT | FLOW_EARLIER) ||

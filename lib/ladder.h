@@ -16,7 +16,7 @@ struct ladder_lookups {
 	unsigned int count;
 };
 
-/* Starts the flow, holds it, or puts it among the lookups. last_chance: it has waited long enough. */
+/* Starts the flow, holds it, or puts it among the lookups. last_chance: it has waited enough. */
 void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, bool last_chance);
 
 void ladder_lookups_add(struct join *j, struct ladder_lookups *l, struct flow *f);
@@ -25,8 +25,8 @@ void ladder_lookups_answer(struct join *j, struct ladder_lookups *l);
 /* Takes a lower rung's answer: starts the flow, or has it wait until the answer is certain. */
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query);
 
-/* What was read at the exec of the flow's process may be old: its file deleted since, its user another
- * one. */
+/* What was read at the exec of the flow's process may be old: its file deleted since, its user
+ * another one. */
 void ladder_look_at_process(struct join *j, const struct flow *f);
 
 /* The wait is over: starts it with the holder or cgroup that was found, or without. */

@@ -27,13 +27,13 @@ struct ledger {
 	uint64_t undecodable, filtered, retransmits, midstream, evicted, pending;
 	uint64_t started, suppressed;
 	uint64_t ended, ends_uncertain;	/* uncertain: conntrack messages lost while it lived */
-	uint64_t ends_evicted;	/* started or resumed, and let go for want of room before their end */
+	uint64_t ends_evicted;	/* started or resumed, let go for want of room before their end */
 	uint64_t resumed;	/* open before this run: their ends are in `ended` */
 	uint64_t written;	/* records of connections handed to the outputs */
 
 	uint64_t trace_lost;	/* records lost by perf rings */
 	uint64_t trace_only;	/* connects seen that no packet followed, loopback left out too */
-	uint64_t trace_filtered;	/* the same, that a filter leaves out. Not in `trace_only` */
+	uint64_t trace_filtered;	/* the same, left out by a filter. Not in `trace_only` */
 	uint64_t unsent;	/* of those: written as unsent. Not in `started` */
 	uint64_t unsent_suppressed;	/* of those: held back as unsent. Not in `suppressed` */
 	uint64_t conntrack_lost;	/* messages dropped by the kernel, or unreadable */

@@ -22,7 +22,7 @@
 #define LIMIT_SUMMARIES_MAX 512
 
 struct limit_config {
-	uint32_t rate, burst;	/* connections per second and party, of each kind; rate 0: no limit */
+	uint32_t rate, burst;	/* connections per second, party and kind; rate 0: no limit */
 	uint32_t rate_total;	/* of all; 0: no limit */
 	uint64_t interval_ns;	/* from the first that is held back to its summary */
 };

@@ -4,13 +4,13 @@
  *
  * The one with this very tuple; or the only pending one that fits, if nothing was lost since it
  * began, its process is in the packet's network namespace and the socket with this tuple exists; or
- * the one candidate whose process holds the socket's inode. While several fit nobody is taken: their
- * next transition tells their ports.
+ * the one candidate whose process holds the socket's inode. While several fit nobody is taken:
+ * their next transition tells their ports.
  *
  * A SYN is never seen before its connect (the event precedes the packet, and the rings are read
  * after it), so a packet that no connect fits need not wait: its socket is older than the trace, or
- * a record was lost, or nobody called connect(). But packets may be read late, and by then the tuple
- * may have been used again: nothing here rests on when a packet was read.
+ * a record was lost, or nobody called connect(). But packets may be read late, and by then the
+ * tuple may have been used again: nothing here rests on when a packet was read.
  */
 #include "match.h"
 
@@ -45,8 +45,8 @@ bool match_surely_sends(struct join *j, struct flow *connect, uint8_t hook)
 	return connect->process->known & PROCESS_NETNS && join_may_send(j, connect, hook);
 }
 
-/* Packets sent a while ago are not read yet, or a CPU's next record has to tell whether connects are
- * missing: that something has not come proves nothing now, and may soon. */
+/* Packets sent a while ago are not read yet, or a CPU's next record has to tell whether connects
+ * are missing: that something has not come proves nothing now, and may soon. */
 bool join_is_behind(const struct join *j)
 {
 	if (j->finishing)
@@ -62,9 +62,9 @@ uint64_t join_sent_after(const struct join *j)
 	return j->packets_read_ns > JOIN_CONFIRM_NS ? j->packets_read_ns - JOIN_CONFIRM_NS : 0;
 }
 
-/* It is, if every connect since the packet can have been sent is known: an earlier user of the tuple,
- * whose packet this could be, would be in the table. Otherwise if it began before, and in the packet's
- * network namespace for certain: there no other can have had the tuple meanwhile. */
+/* It is, if every connect since the packet can have been sent is known: an earlier user of the
+ * tuple, whose packet this could be, would be in the table. Otherwise if it began before, and in
+ * the packet's network namespace for certain: there no other can have had the tuple meanwhile. */
 bool join_surely_first(struct join *j, struct flow *connect, uint8_t hook, uint64_t sent_after_ns)
 {
 	return trace_complete_since(j->config.trace, sent_after_ns) ||

@@ -20,8 +20,8 @@ enum match_verdict match_connect(struct join *j, struct flow *f, bool ask_holder
  * known for certain; asks /proc if it has not been asked. */
 bool match_surely_sends(struct join *j, struct flow *connect, uint8_t hook);
 
-/* Packets of this tuple that have been read and are nobody's yet; *newer: those of flows with a number
- * over `after`. */
+/* Packets of this tuple that have been read and are nobody's yet; *newer: those of flows with a
+ * number over `after`. */
 unsigned int match_undecided(struct join *j, const struct tuple *tuple, uint64_t after,
 			     unsigned int *newer);
 

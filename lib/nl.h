@@ -67,17 +67,17 @@ int nl_wait(struct nl *nl, int timeout_ms);
  * not for a socket that events come through. */
 int nl_request(struct nl *nl, struct nlmsghdr *nlh, nl_handler *handler, void *data);
 
-/* A dump in parts. nl_ask() sends the request; each nl_answer() hands on one datagram of the answer,
- * which the kernel fills when the one before it is read. Returns 1 if more is to come, 0 when the
- * kernel has said that this was all, -EAGAIN if nothing is there yet, or an error as nl_request()
- * does: then nothing more comes of it, and the socket is to be closed. */
+/* A dump in parts. nl_ask() sends the request; each nl_answer() hands on one datagram of the
+ * answer, which the kernel fills when the one before it is read. Returns 1 if more is to come, 0
+ * when the kernel has said that this was all, -EAGAIN if nothing is there yet, or an error as
+ * nl_request() does: then nothing more comes of it, and the socket is to be closed. */
 int nl_ask(struct nl *nl, struct nlmsghdr *nlh);
 int nl_answer(struct nl *nl, nl_handler *handler, void *data);
 
-/* nl_request() without asking for an acknowledgement, for a socket that events come through. The kernel
- * carries a request out before send(2) returns, and a refusal is in the queue by then (netlink_ack
- * in netlink_rcv_skb, all versions). If the first datagram is that refusal it is read and returned
- * as -errno; anything else stays queued, and the result is 0. */
+/* nl_request() without asking for an acknowledgement, for a socket that events come through. The
+ * kernel carries a request out before send(2) returns, and a refusal is in the queue by then
+ * (netlink_ack in netlink_rcv_skb, all versions). If the first datagram is that refusal it is read
+ * and returned as -errno; anything else stays queued, and the result is 0. */
 int nl_command(struct nl *nl, struct nlmsghdr *nlh);
 
 /* Messages the kernel could not deliver to this socket since it was made (SO_MEMINFO, 4.12+; it

@@ -27,8 +27,8 @@ enum perf_kind {
 	PERF_EXIT,		/* a thread ended; the first one (tid == pid) may end before
 				 * others, the process ends with its last */
 	PERF_LOST,		/* this many records are missing here */
-	PERF_DOUBT,		/* a CPU's ring was nearly full: records of it may be missing, and the
-				 * next one will tell (time_ns is 0) */
+	PERF_DOUBT,		/* a CPU's ring was nearly full: records of it may be missing, and
+				 * the next one will tell (time_ns is 0) */
 	PERF_WHOLE,		/* it has come: nothing is missing, unless a PERF_LOST follows */
 };
 

@@ -173,7 +173,8 @@ void process_add_thread(struct process_table *t, struct process *p, uint32_t tid
 
 void process_inherit(struct process *p)
 {
-	uint32_t missing = (PROCESS_EXECUTABLE | PROCESS_EXECUTED | PROCESS_COMMAND_LINE) & ~p->known;
+	uint32_t missing = ~p->known &
+			   (PROCESS_EXECUTABLE | PROCESS_EXECUTED | PROCESS_COMMAND_LINE);
 
 	if (p->forked && p->parent && (p->parent->known & missing))
 		process_image_share(p, p->parent, missing);

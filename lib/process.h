@@ -23,7 +23,7 @@ enum process_known {
 	PROCESS_COMMAND_LINE	= 1 << 5,
 	PROCESS_IDS		= 1 << 6,	/* uid, ruid, gid, vpid */
 	PROCESS_SESSION		= 1 << 7,	/* pgid, sid, tty */
-	PROCESS_LOGIN		= 1 << 8,	/* login_uid, login_session: a login, not (uint32_t)-1 */
+	PROCESS_LOGIN		= 1 << 8,	/* login_uid, login_session: not (uint32_t)-1 */
 	PROCESS_CGROUP		= 1 << 9,	/* cgroup, unit, container */
 	PROCESS_NETNS		= 1 << 10,	/* netns */
 	PROCESS_USERNS		= 1 << 11,	/* foreign_userns is certain */
@@ -52,7 +52,7 @@ struct process {
 	uint32_t known;			/* enum process_known */
 	uint32_t pid, ppid;
 	uint32_t vpid;			/* in its own pid namespace, the innermost; 0 unknown */
-	uint32_t uid, ruid, gid;	/* effective, real; as the collector's namespace sees them */
+	uint32_t uid, ruid, gid;	/* effective, real; in the collector's user namespace */
 	uint32_t pgid, sid;
 	uint32_t tty;			/* dev_t as in /proc/PID/stat; 0: none */
 	uint32_t login_uid, login_session;
@@ -76,9 +76,9 @@ struct process {
 	char *cgroup;			/* path in the unified (else the systemd) hierarchy */
 	char *unit;			/* systemd's; NULL */
 	char *container_id;
-	const char *container_runtime;	/* a literal: docker, podman, containerd, cri-o, lxc, nspawn */
+	const char *container_runtime;	/* a literal: docker, podman, containerd, lxc and so on */
 	struct process *parent;		/* a reference; NULL if unknown or already shed */
-	char *fragment[2];		/* lib/record's printed JSON (start, and the same for ends) */
+	char *fragment[2];		/* JSON that lib/record printed: of starts, of ends */
 	uint32_t fragment_len[2];
 	uint32_t fragment_revision;	/* of lib/record's configuration then */
 	uint32_t fragment_known[2];	/* what of it and of its parent was known then */

@@ -30,7 +30,7 @@ struct procfs_stat {
 
 struct procfs_status {
 	uint32_t uid, ruid, gid;	/* effective, real, effective */
-	uint32_t vpid;			/* last of NSpid; 0 where the kernel has none (before 4.1) */
+	uint32_t vpid;			/* last of NSpid; 0: this kernel has none (before 4.1) */
 	char comm[PROCFS_COMM_MAX];	/* unescaped: always escaped here */
 };
 

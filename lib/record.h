@@ -77,7 +77,7 @@ int record_ledger(struct record *r, const struct ledger *ledger, const struct re
 
 struct record_gap {
 	uint64_t from_real_ns, to_real_ns;	/* to 0: still missing */
-	const char *what;			/* "table removed", "rule altered", "group unbound" */
+	const char *what;			/* "table removed", "rule altered" and so on */
 	uint32_t pid;				/* who changed the ruleset; 0 unknown */
 	const char *program;			/* "" unknown */
 	bool restored;

@@ -155,6 +155,6 @@ uint64_t record_end_real_ns(const struct flow *flow, const struct record_context
 
 bool record_lasted(const struct flow *flow)
 {
-	return flow->start_ns && flow->start_real_ns && flow->end_ns && flow->end_ns >= flow->start_ns &&
-	       !(flow->seen & FLOW_LATE);
+	return flow->start_ns && flow->start_real_ns && flow->end_ns &&
+	       flow->end_ns >= flow->start_ns && !(flow->seen & FLOW_LATE);
 }

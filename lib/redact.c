@@ -132,7 +132,8 @@ static size_t url_credentials(const char *w, size_t at, size_t len)
 			colon = !isdigit((unsigned char)w[end + 1]) || colon;
 	}
 	/* A slash in the password itself. */
-	for (; !found && colon && end < len && end - begin < 1024 && !strchr("\"' <>", w[end]); end++) {
+	for (; !found && colon && end < len && end - begin < 1024 && !strchr("\"' <>", w[end]);
+	     end++) {
 		if (w[end] == '@')
 			found = end;
 	}

@@ -26,7 +26,8 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 	match_ask_socket(j, f, &query);
 	if (match_is_forwarded(f) || f->seen & FLOW_INGRESS ||
 	    (query.socket_found && (datagram || query.socket_state == TCP_SYN_SENT))) {
-		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNANSWERED, j->now_ns + JOIN_RECHECK_NS);
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNANSWERED,
+			     j->now_ns + JOIN_RECHECK_NS);
 		return;
 	}
 	if (query.socket_found)

@@ -118,9 +118,9 @@ bool trace_port_possible(const struct trace *t, const struct flow *connect, be16
 	return connect->tuple.sport == sport;
 }
 
-/* Without a port there is only the address to go by, and the end of its socket and the connect of the
- * next one there, often to the same place, can both have been lost. If that one closes, this one has
- * too, sooner or later; nothing else that it does says anything. */
+/* Without a port there is only the address to go by, and the end of its socket and the connect of
+ * the next one there, often to the same place, can both have been lost. If that one closes, this
+ * one has too, sooner or later; nothing else that it does says anything. */
 static bool may_be_another(const struct trace *t, const struct flow *f)
 {
 	return !(f->seen & FLOW_PORT) && !trace_complete_since(t, f->start_ns);

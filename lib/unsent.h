@@ -10,8 +10,8 @@
  * counted. */
 void unsent_decide(struct join *j, struct flow *f);
 
-/* Still silent. Established without a packet: it does not pass our hook. Otherwise it may be a connect
- * whose packets are dropped before it, and its end is worth a record. */
+/* Still silent. Established without a packet: it does not pass our hook. Otherwise it may be a
+ * connect whose packets are dropped before it, and its end is worth a record. */
 void unsent_recheck(struct join *j, struct flow *f);
 
 #endif

@@ -10,8 +10,8 @@
 
 #include <libnftnl/common.h>
 
-/* The largest ruleset there is (five hooks, all protocols, a limit, a filter of as many terms as there
- * can be) fits; more than a socket's send buffer (208 KiB) would not go out. */
+/* The largest ruleset there is (five hooks, all protocols, a limit, a filter of as many terms as
+ * there can be) fits; more than a socket's send buffer (208 KiB) would not go out. */
 #define BATCH_BYTES (192 * 1024)
 
 static int read_generation(const struct nlmsghdr *nlh, void *data)

@@ -86,7 +86,8 @@ static void read_process(const struct nlmsghdr *nlh, struct ruleset_change *chan
 }
 
 /* 1 if the message ends a transaction that is to be reported. */
-static int read_message(struct monitor *m, const struct nlmsghdr *nlh, struct ruleset_change *change)
+static int read_message(struct monitor *m, const struct nlmsghdr *nlh,
+			struct ruleset_change *change)
 {
 	if (nlh->nlmsg_type >> 8 != NFNL_SUBSYS_NFTABLES ||
 	    mnl_nlmsg_get_payload_len(nlh) < sizeof(struct nfgenmsg))

@@ -39,7 +39,8 @@ unsigned int rule_list(const struct ruleset_config *config, bool filtered,
 /* The rule as libnftnl object, complete with table, chain and comment; NULL: no memory. */
 struct nftnl_rule *rule_build(const struct ruleset_config *config, const struct rule *rule);
 
-/* The rule, which is none that filters, in nft(8)'s language, without newline. Returns as snprintf(). */
+/* The rule, which is none that filters, in nft(8)'s language, without newline. Returns as
+ * snprintf(). */
 int rule_print(const struct ruleset_config *config, const struct rule *rule, char *buf,
 	       size_t size);
 

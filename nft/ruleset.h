@@ -38,10 +38,10 @@ struct ruleset_config {
 	uint32_t protocols;	/* enum ruleset_protocol */
 	bool loopback;		/* log loopback too */
 	bool conntrack;		/* match ct state; false: by SYN flags alone */
-	uint32_t limit_per_second;	/* of each rule, at most 10,000,000; 0: none. What is over is
-					 * counted by a second rule, never dropped */
+	uint32_t limit_per_second;	/* of each rule, at most 10,000,000; 0: none. What is over
+					 * is counted by a second rule, never dropped */
 	const char *prefix;	/* at most 127 bytes of ASCII without " $ \ */
-	const char *untracked_prefix;	/* the same; of the rule for packets without conntrack entry */
+	const char *untracked_prefix;	/* the same, of packets without conntrack entry */
 };
 
 enum ruleset_state {

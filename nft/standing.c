@@ -191,7 +191,8 @@ static int read_rule(const struct nlmsghdr *nlh, void *data)
 static int ask_rules(struct nl *nl, struct reading *reading)
 {
 	_Alignas(struct nlmsghdr) char buf[256];
-	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_INET, NLM_F_DUMP, 0);
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_GETRULE, NFPROTO_INET,
+						     NLM_F_DUMP, 0);
 	int err;
 
 	mnl_attr_put_strz(nlh, NFTA_RULE_TABLE, RULESET_TABLE);
