@@ -42,6 +42,7 @@ struct collector {
 	struct route *route;
 	struct trace *trace;		/* NULL: no trace */
 	struct perf *perf;		/* NULL: no trace */
+	int untraced_cpus;		/* how many, or -errno */
 	struct ct *ct;			/* NULL: --conntrack no, or not to be had */
 	struct nflog *nflog;
 	struct ruleset *ruleset;	/* NULL: --ruleset none */
@@ -83,6 +84,9 @@ void collector_read_clocks(struct collector *c);
 /* Reads everything that the sources have up to now, decides, writes. Returns 0, 1 if there may be
  * more than one call should read, or -errno for a lost source. */
 int collector_drain(struct collector *c);
+
+/* Traces CPUs that came online; says so, once, if it cannot. */
+void collector_update_cpus(struct collector *c);
 
 /* Brings the ledger up to date with the sources' own counts and writes it. */
 void collector_ledger(struct collector *c);

@@ -105,6 +105,26 @@ static int drain_trace(struct collector *c)
 	return err < 0 ? err : 0;
 }
 
+void collector_update_cpus(struct collector *c)
+{
+	int missing = perf_update_cpus(c->perf);
+
+	if (missing && !c->untraced_cpus)
+		log_warning("CPUs that came online cannot be traced (%s): connections made there "
+			    "may stay unnamed", missing < 0 ? strerror(-missing) : "perf events");
+	else if (!missing && c->untraced_cpus)
+		log_info("all CPUs are traced again");
+	c->untraced_cpus = missing;
+}
+
+/* Connects that a packet may belong to are missing if they were made on a CPU that came online
+ * meanwhile: to be known before anything is concluded. */
+static void look_for_cpus(struct collector *c)
+{
+	if (c->perf && perf_cpus_changed(c->perf))
+		collector_update_cpus(c);
+}
+
 static int drain_packets(struct collector *c)
 {
 	const struct nflog_stats *stats = nflog_stats(c->nflog);
@@ -169,6 +189,7 @@ int collector_drain(struct collector *c)
 	if (packets < PACKETS_MAX)
 		c->join.packets_read_ns = c->join.now_ns;
 	collector_read_clocks(c);
+	look_for_cpus(c);
 	err = drain_trace(c);
 	if (err)
 		return err;

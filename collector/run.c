@@ -252,7 +252,7 @@ static void let_time_pass(struct loop *l)
 		collector_ledger(l->c);
 		say_status(l, notify_status);
 		if (l->c->perf)
-			perf_update_cpus(l->c->perf);
+			collector_update_cpus(l->c);
 	}
 }
 

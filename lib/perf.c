@@ -11,6 +11,7 @@
 #include "points.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +20,8 @@
 
 #define RING_BYTES_DEFAULT (512 * 1024)	/* with its control page just kernel.perf_event_mlock_kb */
 #define RING_BYTES_MAX (64 * 1024 * 1024)
+#define ONLINE "/sys/devices/system/cpu/online"
+#define ONLINE_BYTES 512		/* of a longer list this much is compared */
 #define CPU_MAX 8192			/* the most that Linux can be built for */
 
 struct perf {
@@ -27,6 +30,9 @@ struct perf {
 	struct watch_config config;
 	uint64_t passed_before;		/* by watches closed since */
 	bool came_late;			/* a CPU was online before it was watched */
+	bool incomplete;		/* a CPU is online and cannot be watched */
+	int online_fd;
+	char online[ONLINE_BYTES];	/* the list as it was when all was last brought up to date */
 	struct merge merge;
 };
 
@@ -43,7 +49,7 @@ int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *da
 {
 	int handed_on;
 
-	if (p->came_late) {
+	if (p->came_late || p->incomplete) {
 		merge_tell_lost(&p->merge, 0, 0, handler, data);
 		p->came_late = false;
 	}
@@ -125,7 +131,7 @@ static int watches_add(struct perf *p, uint32_t cpu, const char **why)
 /* Reads the list of online CPUs ("0-3,6") into one bool each. */
 static int online_read(bool online[static CPU_MAX])
 {
-	FILE *file = fopen("/sys/devices/system/cpu/online", "re");
+	FILE *file = fopen(ONLINE, "re");
 	unsigned int first, last;
 	int n, result = 0;
 	char separator;
@@ -163,7 +169,24 @@ static void watches_retire(struct perf *p)
 	}
 }
 
-int perf_update_cpus(struct perf *p)
+/* Text of zeroes if it cannot be read. */
+static void online_list(const struct perf *p, char list[static ONLINE_BYTES])
+{
+	ssize_t len = pread(p->online_fd, list, ONLINE_BYTES, 0);
+
+	len = len < 0 ? 0 : len;
+	memset(list + len, 0, ONLINE_BYTES - (size_t)len);
+}
+
+bool perf_cpus_changed(const struct perf *p)
+{
+	char list[ONLINE_BYTES];
+
+	online_list(p, list);
+	return memcmp(list, p->online, ONLINE_BYTES) != 0;
+}
+
+static int watch_new_cpus(struct perf *p)
 {
 	bool online[CPU_MAX];
 	const char *why;
@@ -189,6 +212,17 @@ int perf_update_cpus(struct perf *p)
 	return missing;
 }
 
+int perf_update_cpus(struct perf *p)
+{
+	int missing;
+
+	/* Before, so that a change meanwhile is one for the next time. */
+	online_list(p, p->online);
+	missing = watch_new_cpus(p);
+	p->incomplete = missing != 0;
+	return missing;
+}
+
 static size_t ring_bytes(uint32_t wanted)
 {
 	size_t bytes = sysconf(_SC_PAGESIZE);
@@ -206,7 +240,7 @@ static int watches_open(struct perf *p, const char **why)
 	int error = online_read(online);
 
 	if (error) {
-		*why = "/sys/devices/system/cpu/online cannot be read";
+		*why = ONLINE " cannot be read";
 		return error;
 	}
 	for (uint32_t cpu = 0; cpu < CPU_MAX && !error; cpu++) {
@@ -235,10 +269,17 @@ int perf_open(struct perf **out, const struct perf_config *config, const char **
 	error = p->epoll < 0 ? -errno : 0;
 	if (error)
 		*why = "too few file descriptors (RLIMIT_NOFILE)";
+	p->online_fd = error ? -1 : open(ONLINE, O_RDONLY | O_CLOEXEC);
+	if (!error && p->online_fd < 0) {
+		error = -errno;
+		*why = ONLINE " cannot be read";
+	}
 	if (!error)
 		error = points_load(&p->config, &p->merge.layout, config, why);
-	if (!error)
+	if (!error) {
+		online_list(p, p->online);
 		error = watches_open(p, why);
+	}
 	if (error) {
 		perf_close(p);
 		return error;
@@ -254,6 +295,8 @@ void perf_close(struct perf *p)
 		return;
 	for (uint32_t i = p->merge.count; i-- > 0;)
 		watch_close(p->merge.watches[i]);
+	if (p->online_fd >= 0)
+		close(p->online_fd);
 	if (p->epoll >= 0)
 		close(p->epoll);
 	merge_fini(&p->merge);

@@ -115,8 +115,13 @@ int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *da
  * been read). Returns the number of CPUs that should be watched and are not (0: all is well), or
  * -errno. Needs CAP_PERFMON where CPUs change; tracefs is not needed again. Costs two interrupts of
  * each CPU: for a timer of seconds. What happens on a CPU between its return and this call is not
- * seen; the next perf_read begins with a PERF_LOST of count 0 then. */
+ * seen; the next perf_read begins with a PERF_LOST of count 0 then, and every one does as long as
+ * CPUs are missing. */
 int perf_update_cpus(struct perf *p);
+
+/* Whether other CPUs are online than at the last perf_update_cpus(). One pread(2): for each time
+ * that something is concluded from what perf_read() has not told. */
+bool perf_cpus_changed(const struct perf *p);
 
 /* Sum of read(2) on the socket state events: the transitions that passed the filter since they were
  * opened, lost or not. Once everything has been read, what is above stats->transitions was lost,

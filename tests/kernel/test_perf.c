@@ -389,9 +389,12 @@ static void a_cpu_that_leaves_and_returns_is_watched_again(void **state)
 	woken(r, 0);
 	assert_false(woken(r, 50));	/* what is left of it does not spin */
 	refused(10);
+	assert_false(perf_cpus_changed(r->perf));
 	cpu_write("1");
 	usleep(20000);
+	assert_true(perf_cpus_changed(r->perf));
 	assert_int_equal(perf_update_cpus(r->perf), 0);
+	assert_false(perf_cpus_changed(r->perf));
 	refused(2000);
 	recorder_read(r);
 	assert_int_equal(connects_of_ours(r), 2020);
