@@ -59,6 +59,7 @@ struct collector {
 	struct metrics metrics;
 
 	struct ruleset_counts before;	/* the counters when we began */
+	uint64_t proc_failures;		/* of the process table, when last said */
 	bool group_taken;	/* over from the last run, with what is queued */
 	bool colour;		/* text for a terminal that wants it */
 	bool reader_gone;	/* stdout's: time to stop */

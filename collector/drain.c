@@ -12,6 +12,7 @@
 #include "emit.h"
 #include "log.h"
 
+#include <inttypes.h>
 #include <string.h>
 #include <time.h>
 
@@ -248,9 +249,24 @@ static void count_matched(struct collector *c)
 		ledger->matched = known + ledger->limited;
 }
 
+/* What is missing from records because we could not ask: once for each ledger, while it goes on. */
+static void say_failures(struct collector *c)
+{
+	const struct process_stats *p = process_stats(c->processes);
+	const struct owner_stats *o = owner_stats(c->owner);
+	uint64_t failures = p->failures + o->walk_failures;
+
+	if (failures != c->proc_failures)
+		log_warning("/proc could not be read %" PRIu64 " times (%s): names and details of "
+			    "processes are missing from records", failures - c->proc_failures,
+			    strerror(p->failures ? p->last_failure : o->walk_last_failure));
+	c->proc_failures = failures;
+}
+
 void collector_ledger(struct collector *c)
 {
 	collector_read_clocks(c);
+	say_failures(c);
 	count_sources(c);
 	count_matched(c);
 	emit_ledger(c);
@@ -299,6 +315,7 @@ static void stop_for_the_next(struct collector *c)
 		ledger->matched = ledger->received + ledger->sequence_gap + ledger->lost_tail +
 				  ledger->limited;
 	emit_summaries(c);
+	say_failures(c);
 	emit_ledger(c);
 	sinks_drain(c->sinks, 1000);
 	note_account(c);
@@ -323,6 +340,7 @@ void collector_stop(struct collector *c)
 	if (c->ruleset_owned)
 		ruleset_remove(c->ruleset);
 	emit_summaries(c);
+	say_failures(c);
 	emit_ledger(c);
 	sinks_drain(c->sinks, 1000);
 }

@@ -35,6 +35,8 @@ struct holder_stats {
 	uint64_t walks;		/* through all processes */
 	uint64_t walks_cut;	/* of them stopped by their time */
 	uint64_t denied;	/* processes that may not be looked into */
+	uint64_t failures;	/* not looked into for want of descriptors or memory, or EIO */
+	int last_failure;	/* errno of the last of them */
 	uint64_t busy_ns;	/* time spent here */
 };
 

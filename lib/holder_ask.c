@@ -156,14 +156,23 @@ static bool scanned(int fd, uint64_t inode, void *data)
 	return !h->hit || h->open > 0;
 }
 
+static void heed(struct holder_index *h, int err)
+{
+	if (err == -EACCES || err == -EPERM)
+		h->stats.denied++;
+	if (err != -EMFILE && err != -ENFILE && err != -ENOMEM && err != -EIO)
+		return;
+	h->stats.failures++;
+	h->stats.last_failure = -err;
+}
+
 int holder_scan(struct holder_index *h, unsigned int from, unsigned int max)
 {
 	int n = procfd_scan(h->pid_fd, from, max, scanned, h);
 
 	if (n > 0)
 		h->stats.descriptors += n;
-	if (n == -EACCES || n == -EPERM)
-		h->stats.denied++;
+	heed(h, n);
 	return n;
 }
 
@@ -173,6 +182,7 @@ bool holder_enter(struct holder_index *h, uint32_t pid)
 	h->hit = false;
 	if (h->pid_fd == -ENOENT)
 		recent_forget(h, pid);
+	heed(h, h->pid_fd);
 	if (h->pid_fd < 0)
 		return false;
 	h->stats.pids++;

@@ -200,6 +200,8 @@ static void count_search(struct owner *o)
 	o->stats.walk_pids = h->pids;
 	o->stats.walk_descriptors = h->descriptors;
 	o->stats.walk_denied = h->denied;
+	o->stats.walk_failures = h->failures;
+	o->stats.walk_last_failure = h->last_failure;
 	o->stats.walk_ns = h->busy_ns;
 	o->stats.cache_hits = h->cache_hits;
 	if (o->diag)

@@ -59,6 +59,8 @@ struct owner_stats {
 	uint64_t walks, walks_cut;	/* through all processes; of them stopped by their time */
 	uint64_t walk_pids, walk_descriptors;	/* looked into, for whatever search */
 	uint64_t walk_denied;		/* processes that may not be looked into */
+	uint64_t walk_failures;		/* not looked into for want of descriptors or memory, or EIO */
+	int walk_last_failure;		/* errno of the last of them */
 	uint64_t walk_ns;		/* time spent on it */
 	uint64_t cache_hits;
 	uint64_t invalid;		/* answers of the kernel's that could not be read */

@@ -111,6 +111,8 @@ struct process_stats {
 	uint64_t live, remembered, shed;	/* shed: dropped for max_processes */
 	uint64_t reads, reads_late;		/* late: the process was gone */
 	uint64_t reads_deferred;		/* put off for reads_per_second */
+	uint64_t failures;	/* files of /proc not read for want of descriptors or memory, or EIO */
+	int last_failure;	/* errno of the last of them */
 };
 
 int process_table_new(struct process_table **out, const struct process_config *config);
@@ -156,7 +158,8 @@ bool process_read(struct process_table *t, struct process *p);
 void process_read_new(struct process_table *t, const uint32_t *pids, unsigned int count);
 
 /* Looks at /proc again: names, ids and cgroup may be others, and without a trace the table hears of
- * no exec: then the image returned is a new one. Borrowed; NULL if the process is gone. */
+ * no exec: then the image returned is a new one. Borrowed; NULL if the process is gone, or if nothing
+ * can be read now: it stays in the table then. */
 struct process *process_refresh(struct process_table *t, struct process *p);
 
 /* The name of a thread (tid == pid: the process's). "" if unknown. */

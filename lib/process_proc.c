@@ -25,10 +25,33 @@ static void know(struct process *p, char **field, const char *bytes, size_t len,
 		p->known |= bit;
 }
 
+ssize_t process_proc_heed(struct process_table *t, ssize_t result)
+{
+	switch (-result) {
+	case EMFILE:
+	case ENFILE:
+	case ENOMEM:
+	case EIO:
+		t->stats.failures++;
+		t->stats.last_failure = (int)-result;
+	}
+	return result;
+}
+
+static ssize_t read_file(struct process_table *t, int dir_fd, const char *name)
+{
+	return process_proc_heed(t, procfs_read(dir_fd, name, t->buffer, t->buffer_size));
+}
+
+static ssize_t read_link(struct process_table *t, int dir_fd, const char *name)
+{
+	return process_proc_heed(t, procfs_read_link(dir_fd, name, t->buffer, t->buffer_size));
+}
+
 void process_proc_command_line(struct process_table *t, int dir_fd, struct process *p)
 {
 	size_t max = t->config.command_line_max_bytes;
-	ssize_t n = procfs_read(dir_fd, "cmdline", t->buffer, max + 1);
+	ssize_t n = process_proc_heed(t, procfs_read(dir_fd, "cmdline", t->buffer, max + 1));
 
 	if (n <= 0)
 		return;
@@ -44,7 +67,7 @@ void process_proc_command_line(struct process_table *t, int dir_fd, struct proce
 
 int process_proc_executable(struct process_table *t, int dir_fd, struct process *p)
 {
-	ssize_t n = procfs_read_link(dir_fd, "exe", t->buffer, t->buffer_size);
+	ssize_t n = read_link(t, dir_fd, "exe");
 	size_t len;
 
 	if (n < 0)
@@ -57,7 +80,7 @@ int process_proc_executable(struct process_table *t, int dir_fd, struct process 
 
 static void read_directory(struct process_table *t, int dir_fd, struct process *p)
 {
-	ssize_t n = procfs_read_link(dir_fd, "cwd", t->buffer, t->buffer_size);
+	ssize_t n = read_link(t, dir_fd, "cwd");
 	bool deleted;
 
 	if (n > 0 && t->buffer[0] == '/')
@@ -65,11 +88,11 @@ static void read_directory(struct process_table *t, int dir_fd, struct process *
 		     PROCESS_DIRECTORY);
 }
 
-void process_proc_ids(int dir_fd, struct process *p)
+void process_proc_ids(struct process_table *t, int dir_fd, struct process *p)
 {
 	struct procfs_status status;
 
-	if (procfs_read_status(dir_fd, &status))
+	if (process_proc_heed(t, procfs_read_status(dir_fd, &status)))
 		return;
 	p->uid = status.uid;
 	p->ruid = status.ruid;
@@ -81,7 +104,7 @@ void process_proc_ids(int dir_fd, struct process *p)
 
 void process_proc_cgroup(struct process_table *t, int dir_fd, struct process *p)
 {
-	ssize_t n = procfs_read(dir_fd, "cgroup", t->buffer, t->buffer_size);
+	ssize_t n = read_file(t, dir_fd, "cgroup");
 	struct cgroup_place place;
 	const char *path;
 	size_t len;
@@ -119,7 +142,7 @@ static void read_namespaces(struct process_table *t, int dir_fd, struct process 
 	uint64_t inode;
 	ssize_t n;
 
-	if (procfs_read_namespace(dir_fd, "ns/net", &inode) == 0) {
+	if (process_proc_heed(t, procfs_read_namespace(dir_fd, "ns/net", &inode)) == 0) {
 		p->netns = inode;
 		p->known |= PROCESS_NETNS;
 	}
@@ -131,7 +154,7 @@ static void read_namespaces(struct process_table *t, int dir_fd, struct process 
 	if (!t->own_uid_map_len)
 		return;
 	/* Without ptrace access: the same map gives the same names. */
-	n = procfs_read(dir_fd, "uid_map", t->buffer, t->buffer_size);
+	n = read_file(t, dir_fd, "uid_map");
 	if (n <= 0)
 		return;
 	p->foreign_userns = (size_t)n != t->own_uid_map_len ||
@@ -167,7 +190,7 @@ int process_proc_finish(struct process_table *t, int dir_fd, struct process *p, 
 {
 	int other_fd = -1, err;
 
-	err = procfs_read_stat(dir_fd, stat);
+	err = (int)process_proc_heed(t, procfs_read_stat(dir_fd, stat));
 	if (err)
 		return err;
 	process_proc_take(t, p, stat);
@@ -179,7 +202,7 @@ int process_proc_finish(struct process_table *t, int dir_fd, struct process *p, 
 			process_proc_command_line(t, other_fd, p);
 			process_proc_executable(t, other_fd, p);
 		}
-		process_proc_ids(dir_fd, p);
+		process_proc_ids(t, dir_fd, p);
 		read_login(dir_fd, p);
 		read_namespaces(t, other_fd >= 0 ? other_fd : dir_fd, p);
 		read_directory(t, other_fd >= 0 ? other_fd : dir_fd, p);

@@ -8,8 +8,12 @@
 /* From the files below a descriptor of /proc/PID into an image that is not the table's yet. What
  * cannot be read stays unknown. */
 
+/* Counts what says nothing of the process: that we have no descriptor or memory for asking, or that
+ * the answer was lost. Returns its argument: a result, or -errno. */
+ssize_t process_proc_heed(struct process_table *t, ssize_t result);
+
 void process_proc_command_line(struct process_table *t, int dir_fd, struct process *p);
-void process_proc_ids(int dir_fd, struct process *p);
+void process_proc_ids(struct process_table *t, int dir_fd, struct process *p);
 void process_proc_cgroup(struct process_table *t, int dir_fd, struct process *p);
 
 /* Returns 0, or -errno: -ENOENT for a kernel thread or a zombie, -EACCES without ptrace access. */

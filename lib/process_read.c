@@ -36,6 +36,17 @@ static bool is_of_later_program(const struct process *p, const struct process *f
 		strcmp(p->executable, fresh->executable) != 0;
 }
 
+static int open_process(struct process_table *t, uint32_t pid)
+{
+	return (int)process_proc_heed(t, procfs_open(t->config.proc_fd, pid));
+}
+
+/* It says nothing of the process: see process_proc_heed(). All else means that it is gone. */
+static bool in_vain(int err)
+{
+	return err == -EMFILE || err == -ENFILE || err == -ENOMEM || err == -EIO;
+}
+
 static void merge(struct process_table *t, struct process *p, const struct process *fresh)
 {
 	uint32_t gaps = (PROCESS_PARENT | PROCESS_COMM) & ~p->known;
@@ -117,7 +128,7 @@ static bool is_changed(const struct process *p, const struct process *fresh)
 static void take_over(struct process_table *t, int dir_fd, struct process *p,
 		      struct process *fresh)
 {
-	process_proc_ids(dir_fd, fresh);
+	process_proc_ids(t, dir_fd, fresh);
 	process_proc_cgroup(t, dir_fd, fresh);
 	if (is_changed(p, fresh))
 		process_image_share(p, fresh, PROCESS_COMM | PROCESS_IDS | PROCESS_CGROUP |
@@ -130,12 +141,15 @@ static struct process *reread(struct process_table *t, int dir_fd, struct proces
 {
 	struct process *fresh = process_image_new(p->pid);
 	struct procfs_stat stat;
+	int err;
 
 	if (!fresh)
 		return p;
 	t->stats.reads++;
-	if (procfs_read_stat(dir_fd, &stat) || !is_same(t, p, stat.start_ticks)) {
-		process_bury(t, p, process_now());
+	err = (int)process_proc_heed(t, procfs_read_stat(dir_fd, &stat));
+	if (err || !is_same(t, p, stat.start_ticks)) {
+		if (!in_vain(err))
+			process_bury(t, p, process_now());
 		process_unref(fresh);
 		return NULL;
 	}
@@ -155,10 +169,12 @@ static struct process *find_one(struct process_table *t, uint32_t pid, uint64_t 
 {
 	struct process *p = process_lookup(t, pid);
 	struct procfs_stat stat;
-	int dir_fd = procfs_open(t->config.proc_fd, pid);
+	int dir_fd = open_process(t, pid), err = dir_fd;
 
-	if (dir_fd < 0 || procfs_read_stat(dir_fd, &stat)) {
-		if (p)
+	if (dir_fd >= 0)
+		err = (int)process_proc_heed(t, procfs_read_stat(dir_fd, &stat));
+	if (err < 0) {
+		if (p && !in_vain(err))
 			process_bury(t, p, process_now());
 		p = NULL;
 	} else if (start_ticks && stat.start_ticks != start_ticks) {
@@ -199,7 +215,7 @@ struct process *process_find(struct process_table *t, uint32_t pid, uint64_t sta
 static int scan_one(uint32_t pid, void *data)
 {
 	struct process_table *t = data;
-	int dir_fd = procfs_open(t->config.proc_fd, pid);
+	int dir_fd = open_process(t, pid);
 
 	if (dir_fd < 0)
 		return 0;
@@ -254,7 +270,7 @@ static bool reading_begin(struct process_table *t, struct process *p, struct rea
 	*r = (struct reading) { .p = p, .fresh = { .pid = p->pid } };
 	t->stats.reads++;
 	p->known |= PROCESS_READ;
-	r->dir_fd = procfs_open(t->config.proc_fd, p->pid);
+	r->dir_fd = open_process(t, p->pid);
 	if (r->dir_fd >= 0)
 		r->exe = process_proc_begin(t, r->dir_fd, &r->fresh);
 	return true;
@@ -273,7 +289,9 @@ static bool reading_finish(struct process_table *t, struct reading *r)
 	}
 	if (!err && !is_same(t, p, stat.start_ticks))
 		err = -ESRCH;
-	if (err || !(fresh->known & PROCESS_COMMAND_LINE))
+	if (in_vain(err))
+		p->known &= ~(uint32_t)PROCESS_READ;	/* once more, when it is asked for */
+	else if (err || !(fresh->known & PROCESS_COMMAND_LINE))
 		t->stats.reads_late += !fresh->kernel_thread;
 	if (!err && !is_of_later_program(p, fresh)) {
 		merge(t, p, fresh);
@@ -316,9 +334,10 @@ struct process *process_refresh(struct process_table *t, struct process *p)
 		return NULL;
 	if (now->exit_ns)
 		return NULL;
-	dir_fd = procfs_open(t->config.proc_fd, p->pid);
+	dir_fd = open_process(t, p->pid);
 	if (dir_fd < 0) {
-		process_bury(t, now, process_now());
+		if (!in_vain(dir_fd))
+			process_bury(t, now, process_now());
 		return NULL;
 	}
 	now = reread(t, dir_fd, now);
@@ -340,7 +359,7 @@ const char *process_thread_name(struct process_table *t, uint32_t pid, uint32_t 
 		return p ? p->comm : "";
 	if (thread && thread->comm[0])
 		return thread->comm;
-	dir_fd = procfs_open(t->config.proc_fd, pid);
+	dir_fd = open_process(t, pid);
 	if (dir_fd < 0)
 		return "";
 	snprintf(name, sizeof(name), "task/%u/comm", tid);
