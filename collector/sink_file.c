@@ -134,6 +134,12 @@ static const char *reason(int error)
 	}
 }
 
+/* "file:PATH is a directory", but "file:PATH: No space left on device". */
+static const char *joint(int error)
+{
+	return strncmp(reason(error), "is ", 3) == 0 ? " " : ": ";
+}
+
 static int find_group(struct file *f, const char *name, char *error, size_t size)
 {
 	const struct group *group;
@@ -195,7 +201,7 @@ static int open_file(struct sink *s, char *error, size_t size)
 		return ret;
 	ret = reopen(s);
 	if (ret < 0)
-		snprintf(error, size, "file:%s %s", s->output.path, reason(-ret));
+		snprintf(error, size, "file:%s%s%s", s->output.path, joint(-ret), reason(-ret));
 	return ret;
 }
 
@@ -303,8 +309,8 @@ static void reopen_file(struct sink *s)
 	flock(s->fd, LOCK_UN);
 	fd = open_at(s);
 	if (fd < 0) {
-		log_error("file:%s %s; the file opened before stays in use", s->output.path,
-			  reason(-fd));
+		log_error("file:%s%s%s; the file opened before stays in use", s->output.path,
+			  joint(-fd), reason(-fd));
 		flock(s->fd, LOCK_EX | LOCK_NB);
 		return;
 	}
