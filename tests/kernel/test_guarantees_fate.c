@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What the fate of a connection takes for granted of conntrack, one sentence each: what a message
- * means, and what it means that none comes. Where one of these fails, nfwho may say that a connection
- * was blocked, refused or closed which was not: see lib/fate and lib/entry before changing the test.
+ * means, and what it means that none comes. Where one of these fails, nfwho may say that a
+ * connection was blocked, refused or closed which was not: see lib/fate and lib/entry before
+ * changing the test.
  */
 #include "ct.h"
 #include "netns.h"
