@@ -45,7 +45,7 @@ static int confine_child(const struct options *options)
 
 	log_set_level(LEVEL_ERROR);
 	if (confine_enter(&confine, options) ||
-	    confine_finish(&confine, options, options->trace != CHOICE_OFF))
+	    confine_finish(&confine, options, options->trace != CHOICE_OFF, -1))
 		return REFUSED;
 	return (confine.read_only ? READ_ONLY : 0) | (confine.filtered ? FILTERED : 0);
 }

@@ -482,7 +482,7 @@ static int open_join(struct collector *c)
 
 static int give_up_rights(struct collector *c)
 {
-	return confine_finish(&c->confine, c->options, c->perf);
+	return confine_finish(&c->confine, c->options, c->perf, owner_cgroup_fd(c->owner));
 }
 
 static int read_processes(struct collector *c)

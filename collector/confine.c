@@ -211,16 +211,16 @@ static void say_what_is_left(const struct confine *c, uint64_t effective)
 		 c->read_only ? "; files read-only but for the outputs' directories" : "");
 }
 
-static int filter_calls(const struct options *options, bool traced)
+static int filter_calls(const struct options *options, bool traced, int cgroup_fd)
 {
-	struct syscalls syscalls = { .trace = traced };
+	struct syscalls syscalls = { .trace = traced, .cgroup_fd = cgroup_fd };
 
 	for (unsigned int i = 0; i < options->output_count; i++)
 		syscalls.internet |= options->outputs[i].kind == OUTPUT_TCP;
 	return syscalls_limit(&syscalls);
 }
 
-int confine_finish(struct confine *c, const struct options *options, bool traced)
+int confine_finish(struct confine *c, const struct options *options, bool traced, int cgroup_fd)
 {
 	uint64_t effective = 0;
 	int err = capability_get(&effective);
@@ -236,7 +236,7 @@ int confine_finish(struct confine *c, const struct options *options, bool traced
 		log_error("giving up capabilities: %s", strerror(-err));
 		return -1;
 	}
-	err = filter_calls(options, traced);
+	err = filter_calls(options, traced, cgroup_fd);
 	if (err && err != -EINVAL && err != -ENOSYS && err != -EOPNOTSUPP) {
 		log_error("filtering system calls: %s", strerror(-err));
 		return -1;

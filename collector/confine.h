@@ -21,8 +21,9 @@ int confine_enter(struct confine *c, const struct options *options);
 
 /* The second stage, when everything is open: capabilities and system calls are cut to what is
  * needed from now on. Says in one line what is left, and in a line each what is lost where a
- * capability was missing from the beginning. 0, or -1 after one line on stderr. */
-int confine_finish(struct confine *c, const struct options *options, bool traced);
+ * capability was missing from the beginning. cgroup_fd: where cgroups are opened by their ids
+ * (owner_cgroup_fd()). 0, or -1 after one line on stderr. */
+int confine_finish(struct confine *c, const struct options *options, bool traced, int cgroup_fd);
 
 /* What is lost without a capability, for the one that is the index-th; NULL when there are no
  * more. `any`: having one of these will do. */

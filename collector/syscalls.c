@@ -41,7 +41,7 @@ static const char *const needed[] = {
 static const char *const deadly[] = {
 	"execve", "execveat", "fork", "vfork", "clone", "clone3",
 	"ptrace", "process_vm_readv", "process_vm_writev", "process_madvise", "pidfd_getfd",
-	"open_by_handle_at", "memfd_create", "memfd_secret", "userfaultfd", "io_uring_setup",
+	"memfd_create", "memfd_secret", "userfaultfd", "io_uring_setup",
 	"init_module", "finit_module", "delete_module", "kexec_load", "kexec_file_load", "bpf",
 	"mount", "umount2", "move_mount", "open_tree", "fsopen", "fsmount", "fspick",
 	"mount_setattr", "pivot_root", "chroot", "unshare", "setns",
@@ -134,6 +134,17 @@ static int allow_sockets(scmp_filter_ctx filter, bool internet)
 	return err;
 }
 
+/* By its id, and only within the file system of cgroups, which is held: any other file could be
+ * opened that way past every path that is closed to us. */
+static int allow_cgroups(scmp_filter_ctx filter, int cgroup_fd)
+{
+	if (cgroup_fd < 0)
+		return 0;
+	return seccomp_rule_add(filter, SCMP_ACT_ALLOW, SCMP_SYS(open_by_handle_at), 2,
+				SCMP_A0(SCMP_CMP_MASKED_EQ, UINT32_MAX, (scmp_datum_t)cgroup_fd),
+				SCMP_A2(SCMP_CMP_MASKED_EQ, WRITING, 0));
+}
+
 /* Its own limits may be asked for, not changed. */
 static int allow_asking(scmp_filter_ctx filter)
 {
@@ -155,6 +166,8 @@ static int fill_needed(scmp_filter_ctx filter, const struct syscalls *s)
 		err = allow_memory(filter);
 	if (!err)
 		err = allow_sockets(filter, s->internet);
+	if (!err)
+		err = allow_cgroups(filter, s->cgroup_fd);
 	return err ? err : allow_asking(filter);
 }
 
@@ -192,6 +205,26 @@ static int forbid_writing(scmp_filter_ctx filter)
 	return err;
 }
 
+/* -1, no descriptor, kills whatever is asked for. */
+static int forbid_handles(scmp_filter_ctx filter, int cgroup_fd)
+{
+	static const int modes[] = { O_WRONLY, O_RDWR };
+	scmp_datum_t held = cgroup_fd < 0 ? UINT32_MAX : (scmp_datum_t)cgroup_fd;
+	int err = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(open_by_handle_at), 1,
+				   SCMP_A0(SCMP_CMP_GT, held));
+
+	if (!err)
+		err = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(open_by_handle_at),
+				       1, SCMP_A0(SCMP_CMP_LT, held));
+	for (size_t i = 0; i < COUNT(modes) && !err; i++) {
+		scmp_datum_t mode = (scmp_datum_t)modes[i];
+
+		err = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(open_by_handle_at),
+				       1, SCMP_A2(SCMP_CMP_MASKED_EQ, mode, mode));
+	}
+	return err;
+}
+
 static int forbid_code(scmp_filter_ctx filter)
 {
 	int err = seccomp_rule_add(filter, SCMP_ACT_KILL_PROCESS, SCMP_SYS(mmap), 1,
@@ -209,6 +242,8 @@ static int fill_deadly(scmp_filter_ctx filter, const struct syscalls *s)
 		err = forbid_sockets(filter, s->internet);
 	if (!err)
 		err = forbid_writing(filter);
+	if (!err)
+		err = forbid_handles(filter, s->cgroup_fd);
 	return err ? err : forbid_code(filter);
 }
 

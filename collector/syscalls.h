@@ -9,6 +9,7 @@
 struct syscalls {
 	bool internet;	/* connects to an output over TCP */
 	bool trace;	/* opens rings for CPUs that come online */
+	int cgroup_fd;	/* where cgroups are opened by their ids; -1: nowhere */
 };
 
 /* From now on, for good. Three kinds: what the program makes is allowed; what only somebody who has

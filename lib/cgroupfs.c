@@ -1,16 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cgroupfs.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 /* FILEID_KERNFS of include/linux/exportfs.h: the handle is the 64-bit id (5.5). */
 #define CGROUPFS_FILEID 0xfe
+
+/* Some 10 us for each: hosts that run hundreds of containers have a few thousand. */
+#define CGROUPFS_WALK_MAX 4096
 
 static bool octal_escape(const char *at)
 {
@@ -77,7 +82,7 @@ void cgroupfs_fini(struct cgroupfs *fs)
 	fs->mount_fd = -1;
 }
 
-static int open_id(struct cgroupfs *fs, uint64_t id)
+static int open_handle(struct cgroupfs *fs, uint64_t id)
 {
 	union {
 		struct file_handle handle;
@@ -85,11 +90,53 @@ static int open_id(struct cgroupfs *fs, uint64_t id)
 	} h = { .handle = { .handle_bytes = sizeof(id), .handle_type = CGROUPFS_FILEID } };
 	int fd;
 
-	if (fs->mount_fd < 0)
-		return -ENOENT;
 	memcpy(h.handle.f_handle, &id, sizeof(id));
 	fd = open_by_handle_at(fs->mount_fd, &h.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+/* The directory below `dir` whose inode number is `id`, which is the cgroup's id too, or -errno;
+ * takes `dir` over. In no more than *rest directories. */
+static int walk(int dir, uint64_t id, unsigned int *rest)
+{
+	DIR *list = fdopendir(dir);
+	struct dirent *entry;
+	int fd = -ENOENT;
+
+	if (!list) {
+		close(dir);
+		return -ENOMEM;
+	}
+	while (fd == -ENOENT && *rest && (entry = readdir(list))) {
+		if (entry->d_type != DT_DIR || entry->d_name[0] == '.')
+			continue;
+		(*rest)--;
+		fd = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			fd = -ENOENT;	/* gone by now */
+		else if (entry->d_ino != id)
+			fd = walk(fd, id, rest);
+	}
+	closedir(list);
+	return fd;
+}
+
+/* Where handles are refused, as a service manager's filter does it. */
+static int open_id(struct cgroupfs *fs, uint64_t id)
+{
+	unsigned int rest = CGROUPFS_WALK_MAX;
+	struct stat st;
+	int fd;
+
+	if (fs->mount_fd < 0)
+		return -ENOENT;
+	fd = open_handle(fs, id);
+	if (fd != -EPERM && fd != -ENOSYS)
+		return fd;
+	fd = openat(fs->mount_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	return fstat(fd, &st) == 0 && st.st_ino == id ? fd : walk(fd, id, &rest);
 }
 
 /* The kernel says where an open directory is; below the mount point, " (deleted)" if it is not
@@ -112,7 +159,7 @@ static bool path_of(const struct cgroupfs *fs, int fd, char path[static CGROUPFS
 }
 
 /* Ids are never given twice in one boot, and a cgroup can be moved nowhere and renamed only in v1:
- * what was found once stays right. */
+ * what was found once stays right, and what is gone stays gone. */
 const char *cgroupfs_path(struct cgroupfs *fs, uint64_t id)
 {
 	unsigned int slot = id % CGROUPFS_CACHE;
@@ -123,11 +170,14 @@ const char *cgroupfs_path(struct cgroupfs *fs, uint64_t id)
 	if (fs->cache[slot].id == id)
 		return fs->cache[slot].path;
 	fd = open_id(fs, id);
-	if (fd < 0)
+	if (fd < 0 && fd != -ENOENT && fd != -ESTALE)
 		return "";
-	fs->cache[slot].id = path_of(fs, fd, fs->cache[slot].path) ? id : 0;
-	close(fd);
-	return fs->cache[slot].id ? fs->cache[slot].path : "";
+	fs->cache[slot].id = id;
+	if (fd < 0 || !path_of(fs, fd, fs->cache[slot].path))
+		fs->cache[slot].path[0] = '\0';
+	if (fd >= 0)
+		close(fd);
+	return fs->cache[slot].path;
 }
 
 int cgroupfs_members(struct cgroupfs *fs, uint64_t id, uint32_t *pids, unsigned int max)

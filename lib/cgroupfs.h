@@ -7,7 +7,8 @@
 #include <stdint.h>
 
 /* The cgroup v2 tree by its ids, as sock_diag gives them. An id is a file handle of the tree
- * (kernfs), so that it is opened without a search: open_by_handle_at(2), CAP_DAC_READ_SEARCH. */
+ * (kernfs), so that it is opened without a search: open_by_handle_at(2), CAP_DAC_READ_SEARCH. Where
+ * that is refused a bounded search for the inode number does it. */
 
 #define CGROUPFS_PATH_MAX 512
 #define CGROUPFS_CACHE 64

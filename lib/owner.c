@@ -269,6 +269,11 @@ const char *owner_cgroup_path(struct owner *o, uint64_t cgroup_id)
 	return cgroupfs_path(&o->cgroups, cgroup_id);
 }
 
+int owner_cgroup_fd(const struct owner *o)
+{
+	return o->cgroups.mount_fd;
+}
+
 const struct owner_stats *owner_stats(const struct owner *o)
 {
 	return &o->stats;

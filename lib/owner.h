@@ -89,6 +89,10 @@ int owner_holds(struct owner *o, uint32_t pid, uint64_t inode);
 /* cgroup v2 path for an id, "" if it is gone or unknown. Valid until the next call. */
 const char *owner_cgroup_path(struct owner *o, uint64_t cgroup_id);
 
+/* The directory below which cgroups are opened by their ids, borrowed; -1: there is none. For a
+ * filter of system calls. */
+int owner_cgroup_fd(const struct owner *o);
+
 const struct owner_stats *owner_stats(const struct owner *o);
 
 #endif

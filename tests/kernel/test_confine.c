@@ -51,6 +51,8 @@ struct call {
 	bool internet;
 };
 
+static int held;	/* a directory, opened before */
+
 static int outcome(long result)
 {
 	return result < 0 ? errno : 0;
@@ -144,6 +146,18 @@ static int call_open_by_handle(void)
 	return outcome(open_by_handle_at(AT_FDCWD, &(struct file_handle) { 0 }, O_RDONLY));
 }
 
+static int call_handle_elsewhere(void)
+{
+	int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	return outcome(open_by_handle_at(fd, &(struct file_handle) { 0 }, O_RDONLY));
+}
+
+static int call_handle_writing(void)
+{
+	return outcome(open_by_handle_at(held, &(struct file_handle) { 0 }, O_RDWR));
+}
+
 static int call_setuid(void)
 {
 	return outcome(syscall(SYS_setresuid, 0, 0, 0));
@@ -168,7 +182,7 @@ static int confined(const void *with)
 {
 	const struct call *call = with;
 
-	if (syscalls_limit(&(struct syscalls) { .internet = call->internet }))
+	if (syscalls_limit(&(struct syscalls) { .internet = call->internet, .cgroup_fd = held }))
 		return 255;
 	return call->make();
 }
@@ -186,7 +200,10 @@ static void the_filter_kills_what_only_an_intruder_would_do(void **state)
 		{ "AF_INET6 without an output that needs it", call_internet6_socket },
 		{ "mmap PROT_EXEC", call_executable_memory },
 		{ "mprotect PROT_EXEC", call_executable_later },
-		{ "open_by_handle_at", call_open_by_handle }, { "setresuid", call_setuid },
+		{ "open_by_handle_at", call_open_by_handle },
+		{ "open_by_handle_at in another file system", call_handle_elsewhere },
+		{ "open_by_handle_at for writing", call_handle_writing },
+		{ "setresuid", call_setuid },
 		{ "chmod", call_chmod }, { "mount", call_mount },
 		{ "io_uring_setup", call_io_uring },
 	};
@@ -208,7 +225,14 @@ static int call_read(void)
 	return fd < 0 ? errno : outcome(read(fd, &c, 1) - 1);
 }
 
-static int held;	/* a directory, opened before */
+/* The handle means nothing: what counts is that the kernel looks at it. */
+static int call_handle_held(void)
+{
+	struct file_handle handle = { 0 };
+	int err = outcome(open_by_handle_at(held, &handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+
+	return err == ENOSYS || err == EPERM ? err : 0;
+}
 
 static int call_write_held(void)
 {
@@ -233,6 +257,7 @@ static void the_filter_lets_the_program_work(void **state)
 {
 	static const struct call calls[] = {
 		{ "reading", call_read }, { "writing where a directory is held", call_write_held },
+		{ "opening a cgroup by its id", call_handle_held },
 		{ "AF_UNIX", call_unix_socket }, { "AF_NETLINK", call_netlink_socket },
 		{ "AF_INET for an output", call_internet_socket, true },
 	};
