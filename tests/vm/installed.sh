@@ -1,0 +1,181 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# The Debian package's life under systemd: installed, restarted and upgraded under load, reloaded,
+# hung, killed, idle, stopped, purged.
+
+. "$(dirname "$0")/lib.sh"
+
+network
+serve 80 81 82
+
+# configure NAME=VALUE…
+configure()
+{
+	local line
+
+	for line; do
+		sed -i "s|^#\?${line%%=*} = .*|${line%%=*} = ${line#*=}|" /etc/nfwho.conf
+	done
+}
+
+# install_and_start: what an administrator does.
+install_and_start()
+{
+	check "the package is installed" dpkg -i "$(package 1)" || finish
+	check "and runs" wait_for 30 is_active || { journal_of | sed 's/^/# /'; finish; }
+	equal "and will" "$(systemctl is-enabled nfwho)" enabled
+	equal "as a user of its own" "$(ps -o user= -p "$(main_pid)")" nfwho
+	equal "with system calls filtered" \
+		"$(awk '$1 == "Seccomp:" { print $2 }' "/proc/$(main_pid)/status")" 2
+	check "its exposure is 2.0 or less" exposure
+	configure rate=0 rate-total=0 ledger-interval=1
+	check "it is restarted with another configuration" systemctl restart nfwho
+	equal "nothing it says is a warning" "$(journal_of -p warning | grep -v '^-- ')" ""
+	equal "systemd keeps the sockets" "$(property NFileDescriptorStore)" 4
+}
+
+exposure()
+{
+	local text
+
+	# systemd before 250 has no --threshold.
+	text=$(systemd-analyze security --no-pager nfwho | grep 'Overall exposure')
+	echo "$text"
+	awk '{ for (i = 1; i < NF; i++) if ($i == "nfwho.service:") exit !($(i + 1) <= 2.0) }' \
+		<<<"$text"
+}
+
+# As fast as a machine that is emulated makes them, but not above a thousand a second.
+restarts_under_load()
+{
+	local turn runs
+
+	"$load" busy --workers 2 --rate 1000 --count 60000 --seconds 60 --to "$peer4:80" \
+		--to "[$peer6]:80" --truth "$work/truth.tsv" >"$work/load" 2>&1 &
+	loading=$!
+	children+=("$loading")
+	for turn in 1 2 3 4 5; do
+		wait_starts 60 $((turn * 600))
+		systemctl restart nfwho || not_ok "restart $turn"
+	done
+	wait_starts 60 3600
+	check "it is upgraded under load" dpkg -i "$(package 2)"
+	equal "to the next version" "$(nfwho --version | grep -o '[0-9.]*\.1$')" \
+		"$(dpkg-query -W -f '${Version}' nfwho)"
+	kill -0 "$loading" 2>/dev/null || not_ok "the load lasts until then"
+	wait "$loading"
+	each_once "five restarts and an upgrade later every connection has one start" \
+		"$work/truth.tsv" 3600
+	echo "# $(wc -l <"$work/truth.tsv") connections in a minute"
+	runs=$(jq -r .agent.ephemeral_id $log | sort -u | wc -l)
+	equal "there were eight runs" "$runs" 8
+	equal "nothing was lost" "$(jq -s 'map(select(.event.action == "ledger").nfwho.ledger |
+		(.sequence_gap // 0) + (.lost_tail // 0)) | add' $log)" 0
+	equal "no line is torn" "$(jq -r '.event.action | select(. == null)' $log 2>&1)" ""
+	equal "it is one table still" "$(nft list tables | grep -c nfwho)" 1
+}
+
+reloads()
+{
+	local pid before
+
+	pid=$(main_pid)
+	configure label=site=lab
+	check "it is reloaded" systemctl reload nfwho
+	before=$(starts)
+	"$load" short --to $peer4:81 --count 5 --truth "$work/reload.tsv" >/dev/null
+	wait_starts 20 $((before + 5))
+	equal "with what is new" "$(tail -n 20 $log | jq -r 'select(.destination.port == 81 and
+		.event.action == "connection_attempted").labels.site' | sort | uniq -c | xargs)" "5 lab"
+	equal "by the same process" "$(main_pid)" "$pid"
+	check "systemd is told figures" grep -q 'Group 617: [1-9][0-9,]* connections' \
+		<(property StatusText)
+	echo "colour = blue" >>/etc/nfwho.conf
+	systemctl reload nfwho 2>/dev/null
+	check "a bad line is refused and named" wait_for 10 said_of 'nfwho.conf:[0-9]*:.*colour'
+	sed -i '/^colour/d' /etc/nfwho.conf
+	equal "and the service goes on" "$(main_pid) $(systemctl is-active nfwho)" "$pid active"
+}
+
+said_of()
+{
+	journal_of | grep -q "$1"
+}
+
+restarted()
+{
+	local pid
+
+	pid=$(main_pid)
+	is_active && [[ $pid != "$1" && $pid != 0 ]]
+}
+
+# What systemd does to a service that hangs; what was logged while it hung is written after.
+hangs()
+{
+	local pid before
+
+	mkdir -p /run/systemd/system/nfwho.service.d
+	printf '[Service]\nWatchdogSec=4s\n' >/run/systemd/system/nfwho.service.d/short.conf
+	systemctl daemon-reload && systemctl restart nfwho
+	pid=$(main_pid) before=$(starts)
+	check "it answers the watchdog" sleep 6
+	equal "and lives on" "$(main_pid)" "$pid"
+	kill -STOP "$pid"
+	"$load" short --to $peer4:82 --count 30 --truth "$work/hung.tsv" >/dev/null
+	check "when it hangs the watchdog ends it and it is started again" \
+		wait_for 60 restarted "$pid"
+	check "what was logged meanwhile is written" wait_starts 20 $((before + 30))
+	each_once "each connection once" "$work/hung.tsv" 30
+	rm -r /run/systemd/system/nfwho.service.d
+	systemctl daemon-reload
+	pid=$(main_pid)
+	kill -KILL "$pid"
+	check "killed, it is started again" wait_for 30 restarted "$pid"
+	equal "with one table" "$(nft list tables | grep -c nfwho)" 1
+}
+
+# 60 s in which nothing happens: the ledger's interval and half the watchdog's are one minute.
+idles()
+{
+	local pid wakes
+
+	configure ledger-interval=60
+	conntrack -F 2>/dev/null
+	systemctl restart nfwho
+	pid=$(main_pid)
+	sleep 5
+	timeout --signal=INT 60 strace -qq -tt -p "$pid" -o "$work/strace" 2>/dev/null
+	wakes=$(grep -c 'epoll_p\?wait.*= [0-9]' "$work/strace")
+	check "idle for a minute it wakes for ledger and watchdog only: $wakes times" \
+		test "$wakes" -le 4 || sed 's/^/# /' "$work/strace" | cut -c 1-160 | head -n 60
+}
+
+stops_and_leaves()
+{
+	local path
+
+	check "it stops" systemctl stop nfwho
+	equal "as it should" "$(property Result)" success
+	equal "its table goes" "$(nft list tables | grep nfwho)" ""
+	equal "and its group" "$(cat /proc/net/netfilter/nfnetlink_log)" ""
+	systemctl start nfwho
+	check "it starts again" wait_for 30 is_active
+	check "it is removed" dpkg -r nfwho
+	check "and runs no more" test "$(systemctl is-active nfwho)" != active
+	equal "no table stays" "$(nft list tables | grep nfwho)" ""
+	check "the configuration does" test -f /etc/nfwho.conf
+	check "it is purged" dpkg -P nfwho
+	equal "nothing is left" "$(for path in /etc/nfwho.conf /var/log/nfwho /var/lib/nfwho \
+		/run/nfwho /etc/systemd/system/multi-user.target.wants/nfwho.service; do
+		ls -d $path; done 2>/dev/null)" ""
+}
+
+install_and_start
+restarts_under_load
+reloads
+hangs
+idles
+stops_and_leaves
+finish
