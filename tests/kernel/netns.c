@@ -42,6 +42,20 @@ void netns_run(const char *format, ...)
 	assert_int_equal(status, 0);
 }
 
+static void dress(const char *address4, const char *address6)
+{
+	netns_run("sysctl -qw net.ipv6.conf.eth0.accept_dad=0 && ip link set lo up && "
+		  "ip addr add %s/24 dev eth0 && ip addr add %s/64 dev eth0 nodad && "
+		  "ip link set eth0 up", address4, address6);
+}
+
+/* Until IPv6 has heard that there is a carrier. */
+static void wait_until_up(void)
+{
+	netns_run("for i in $(seq 500); do ip -6 route show table all dev eth0 | "
+		  "grep -q multicast && exit 0; sleep 0.01; done; exit 1");
+}
+
 void netns_pair_open(struct netns_pair *p)
 {
 	p->original = open_current();
@@ -52,14 +66,12 @@ void netns_pair_open(struct netns_pair *p)
 
 	netns_run("ip link add eth0 type veth peer name eth0 netns /proc/%d/fd/%d", getpid(),
 		  p->peer);
-	netns_run("ip link set lo up && ip addr add " NETNS_HERE4 "/24 dev eth0 && "
-		  "ip addr add " NETNS_HERE6 "/64 dev eth0 nodad && ip link set eth0 up");
+	dress(NETNS_HERE4, NETNS_HERE6);
 	assert_int_equal(setns(p->peer, CLONE_NEWNET), 0);
-	netns_run("ip link set lo up && ip addr add " NETNS_PEER4 "/24 dev eth0 && "
-		  "ip addr add " NETNS_PEER6 "/64 dev eth0 nodad && ip link set eth0 up");
+	dress(NETNS_PEER4, NETNS_PEER6);
+	wait_until_up();
 	assert_int_equal(setns(p->here, CLONE_NEWNET), 0);
-	netns_run("for i in $(seq 500); do "
-		  "ip -6 addr show dev eth0 tentative | grep -q . || exit 0; sleep 0.01; done; exit 1");
+	wait_until_up();
 }
 
 void netns_pair_close(struct netns_pair *p)

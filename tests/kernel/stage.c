@@ -3,9 +3,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -15,18 +13,6 @@
 #include <unistd.h>
 
 #include <cmocka.h>
-
-void stage_run(const char *format, ...)
-{
-	char command[1024];
-	va_list args;
-
-	va_start(args, format);
-	vsnprintf(command, sizeof(command), format, args);
-	va_end(args);
-	if (system(command) != 0)
-		fail_msg("%s", command);
-}
 
 char *stage_output(const char *command)
 {
@@ -57,50 +43,21 @@ void stage_load(const char *text)
 		fail_msg("nft -f: %.200s", text);
 }
 
-static int listen_on(int family)
-{
-	struct sockaddr_in6 any6 = { .sin6_family = AF_INET6, .sin6_port = htons(STAGE_PORT) };
-	struct sockaddr_in any4 = { .sin_family = AF_INET, .sin_port = htons(STAGE_PORT) };
-	int fd = socket(family, SOCK_STREAM | SOCK_CLOEXEC, 0), one = 1;
-
-	if (family == AF_INET6)
-		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &one, sizeof(one));
-	if (bind(fd, family == AF_INET ? (struct sockaddr *)&any4 : (struct sockaddr *)&any6,
-		 family == AF_INET ? sizeof(any4) : sizeof(any6)) < 0)
-		return -1;
-	return listen(fd, 1024);
-}
-
 int stage_enter(void)
 {
-	int peer;
+	static struct netns_pair pair;
 
-	if (geteuid() != 0 || unshare(CLONE_NEWNET) < 0) {
+	if (geteuid() != 0) {
 		puts("needs root");
 		return -1;
 	}
-	/* The listening sockets and this descriptor keep the peer's namespace alive. */
-	peer = open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC);
-	if (peer < 0 || listen_on(AF_INET) < 0 || listen_on(AF_INET6) < 0 ||
-	    unshare(CLONE_NEWNET) < 0) {
-		perror("network namespace");
-		return -1;
-	}
+	netns_pair_open(&pair);
 	if (system("nft list ruleset >/dev/null") != 0) {
 		puts("needs nf_tables and nft");
 		return -1;
 	}
-	stage_run("sysctl -qw net.ipv6.conf.default.accept_dad=0 && ip link set lo up && "
-		  "ip link add eth0 type veth peer name peer && "
-		  "ip link set peer netns /proc/%d/fd/%d && "
-		  "ip addr add 198.51.100.1/24 dev eth0 && "
-		  "ip addr add 2001:db8::1/64 dev eth0 nodad && ip link set eth0 up && "
-		  "ip neigh add " STAGE_NOBODY4 " lladdr 02:00:00:00:00:99 dev eth0",
-		  getpid(), peer);
-	stage_run("nsenter --net=/proc/%d/fd/%d sh -c 'ip link set lo up && "
-		  "ip addr add " STAGE_PEER4 "/24 dev peer && "
-		  "ip addr add " STAGE_PEER6 "/64 dev peer nodad && ip link set peer up'",
-		  getpid(), peer);
+	netns_listen(&pair, STAGE_PORT);
+	netns_run("ip neigh add " STAGE_NOBODY4 " lladdr 02:00:00:00:00:99 dev eth0");
 	return 0;
 }
 

@@ -2,24 +2,19 @@
 #ifndef NFWHO_TEST_STAGE_H
 #define NFWHO_TEST_STAGE_H
 
+#include "netns.h"
 #include "ruleset.h"
 
 #include <sys/types.h>
 
-/* What the ruleset tests need: two network namespaces without a name, so that nothing of them
- * outlives the test, and nft(8). */
+/* What the ruleset tests need besides two network namespaces: nft(8). */
 
-#define STAGE_PEER4 "198.51.100.2"
-#define STAGE_PEER6 "2001:db8::2"
 #define STAGE_NOBODY4 "198.51.100.99"	/* its packets leave, nobody answers */
 #define STAGE_PORT 8080			/* the peer listens; nobody does on the next one */
 
-/* The process enters the first namespace; the other one answers at the end of a veth pair. 0, or
- * -1 after a line that says what is missing. */
+/* The process enters the first namespace, the peer listens. 0, or -1 after a line that says what is
+ * missing. */
 int stage_enter(void);
-
-/* A shell command, which must succeed. */
-void stage_run(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
 /* The output of a command, to be freed. */
 char *stage_output(const char *command);

@@ -30,7 +30,7 @@ static const char neighbours[] =
 static int flush(void **state)
 {
 	(void)state;
-	stage_run("nft flush ruleset");
+	netns_run("nft flush ruleset");
 	return 0;
 }
 
@@ -62,7 +62,7 @@ static void nft_loads_exactly_what_libnftnl_builds(void **state)
 		assert_int_equal(ruleset_create(r, false), 0);
 		assert_int_equal(stage_state(r), RULESET_STANDS);
 		built = stage_ruleset();
-		stage_run("nft flush ruleset");
+		netns_run("nft flush ruleset");
 		assert_int_equal(stage_state(r), RULESET_ABSENT);
 		assert_true(ruleset_print(&config, text, sizeof(text)) > 0);
 		stage_load(text);
@@ -85,8 +85,8 @@ static void loading_the_file_again_changes_nothing(void **state)
 	stage_load(neighbours);
 	assert_true(ruleset_print(&config, text, sizeof(text)) > 0);
 	stage_load(text);
-	stage_run("nft add table inet younger");
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	netns_run("nft add table inet younger");
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	before = stage_ruleset();
 	assert_non_null(strstr(before, "packets 1 bytes 60"));
 	stage_load(text);
@@ -128,19 +128,19 @@ static void an_owned_table_lives_as_long_as_its_socket(void **state)
 	(void)state;
 	assert_int_equal(ruleset_create(r, true), 0);
 	assert_int_equal(stage_state(r), RULESET_OWNED);
-	stage_run("nft flush ruleset");
+	netns_run("nft flush ruleset");
 	assert_int_equal(stage_state(r), RULESET_OWNED);
 	/* What Debian's nftables.service does on stop, start and reload, with its own file. */
 	for (int i = 0; i < 3; i++) {
-		stage_run("nft flush ruleset");
+		netns_run("nft flush ruleset");
 		stage_load("flush ruleset\ntable inet filter {\n"
 			   "chain input { type filter hook input priority filter; }\n"
 			   "chain forward { type filter hook forward priority filter; }\n"
 			   "chain output { type filter hook output priority filter; }\n}\n");
 	}
 	assert_int_equal(stage_state(r), RULESET_OWNED);
-	stage_run("! nft delete table inet nfwho 2>/dev/null");
-	stage_run("! nft flush chain inet nfwho output 2>/dev/null");
+	netns_run("! nft delete table inet nfwho 2>/dev/null");
+	netns_run("! nft flush chain inet nfwho output 2>/dev/null");
 	assert_int_equal(stage_state(r), RULESET_OWNED);
 	ruleset_close(r);
 	assert_int_equal(stage_state(other), RULESET_ABSENT);
@@ -171,7 +171,7 @@ static void a_foreign_table_of_our_name_is_left_alone(void **state)
 		assert_string_equal(before, after);
 		free(before);
 		free(after);
-		stage_run("nft flush ruleset");
+		netns_run("nft flush ruleset");
 	}
 	ruleset_close(r);
 }
@@ -214,9 +214,9 @@ static void a_leftover_is_taken_over(void **state)
 		crashed = stage_open(&config);
 		assert_int_equal(ruleset_create(crashed, false), 0);
 		ruleset_close(crashed);
-		assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+		assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 		if (altered)
-			stage_run("nft add rule inet nfwho output counter");
+			netns_run("nft add rule inet nfwho output counter");
 		r = stage_open(&config);
 		assert_int_equal(stage_state(r), altered ? RULESET_ALTERED : RULESET_STANDS);
 		assert_int_equal(ruleset_create(r, true), 0);
@@ -264,13 +264,13 @@ static void what_is_altered_is_noticed(void **state)
 	for (size_t i = 0; i < sizeof(changes) / sizeof(changes[0]); i++) {
 		assert_int_equal(ruleset_create(r, false), 0);
 		assert_int_equal(stage_state(r), RULESET_STANDS);
-		stage_run("nft '%s'", changes[i]);
+		netns_run("nft '%s'", changes[i]);
 		if (stage_state(r) != RULESET_ALTERED)
 			fail_msg("not noticed: %s", changes[i]);
 	}
 	/* Somebody's own words do not matter. */
 	assert_int_equal(ruleset_create(r, false), 0);
-	stage_run("nft 'replace rule inet nfwho output handle 4 "
+	netns_run("nft 'replace rule inet nfwho output handle 4 "
 		  "tcp flags & (fin|syn|rst|ack) == syn ct state invalid,established,related,new oif != lo "
 		  "counter name matched log prefix nfwho group 617 snaplen 256 comment mine'");
 	assert_int_equal(stage_state(r), RULESET_STANDS);

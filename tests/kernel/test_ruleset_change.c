@@ -17,7 +17,7 @@
 static int flush(void **state)
 {
 	(void)state;
-	stage_run("nft flush ruleset");
+	netns_run("nft flush ruleset");
 	return 0;
 }
 
@@ -83,7 +83,7 @@ static void each_change_names_its_process(void **state)
 		pid_t pid;
 
 		if (silent) {
-			stage_run("nft %s >/dev/null", changes[i].command);
+			netns_run("nft %s >/dev/null", changes[i].command);
 		} else {
 			pid = nft(changes[i].command);
 			assert_int_equal(poll(&p, 1, 1000), 1);
@@ -149,7 +149,7 @@ static void lost_changes_are_said_and_later_ones_arrive(void **state)
 	(void)state;
 	assert_int_equal(setsockopt(fd, SOL_SOCKET, SO_RCVBUFFORCE, &small, sizeof(small)), 0);
 	for (int i = 0; i < 20; i++)
-		stage_run("nft add table ip t%d", i);
+		netns_run("nft add table ip t%d", i);
 	while ((ret = ruleset_read_change(r, &change)) != 0) {
 		assert_true(ret == 1 || ret == -ENOBUFS);
 		lost += ret == -ENOBUFS;

@@ -18,7 +18,7 @@
 static int flush(void **state)
 {
 	(void)state;
-	stage_run("nft flush ruleset");
+	netns_run("nft flush ruleset");
 	return 0;
 }
 
@@ -45,13 +45,13 @@ static void each_attempt_of_either_family_counts_once(void **state)
 
 	(void)state;
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+		assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 3);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(stage_connect(STAGE_PEER6, STAGE_PORT, true), 0);
+		assert_int_equal(stage_connect(NETNS_PEER6, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 5);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT + 1, true), ECONNREFUSED);
-	assert_int_equal(stage_connect(STAGE_PEER6, STAGE_PORT + 1, true), ECONNREFUSED);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT + 1, true), ECONNREFUSED);
+	assert_int_equal(stage_connect(NETNS_PEER6, STAGE_PORT + 1, true), ECONNREFUSED);
 	assert_int_equal(matched(r), 7);
 	ruleset_close(r);
 }
@@ -64,10 +64,10 @@ static void other_protocols_count_only_when_asked_for(void **state)
 	struct ruleset *r = create(&config);
 
 	(void)state;
-	inet_pton(AF_INET, STAGE_PEER4, &to.sin_addr);
+	inet_pton(AF_INET, NETNS_PEER4, &to.sin_addr);
 	assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
-	stage_run("ping -q -c 1 -W 1 " STAGE_PEER4 " >/dev/null && "
-		  "ping -q -c 1 -W 1 " STAGE_PEER6 " >/dev/null");
+	netns_run("ping -q -c 1 -W 1 " NETNS_PEER4 " >/dev/null && "
+		  "ping -q -c 1 -W 1 " NETNS_PEER6 " >/dev/null");
 	assert_int_equal(matched(r), 0);
 	ruleset_close(r);
 
@@ -77,10 +77,10 @@ static void other_protocols_count_only_when_asked_for(void **state)
 	fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
 	assert_int_equal(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)), 1);
 	assert_int_equal(matched(r), 1);
-	stage_run("ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER4 " >/dev/null && "
-		  "ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER6 " >/dev/null");
+	netns_run("ping -q -c 2 -i 0.01 -W 1 " NETNS_PEER4 " >/dev/null && "
+		  "ping -q -c 2 -i 0.01 -W 1 " NETNS_PEER6 " >/dev/null");
 	assert_int_equal(matched(r), 3);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 3);
 	close(fd);
 	ruleset_close(r);
@@ -138,13 +138,13 @@ static void what_is_not_tracked_counts_too(void **state)
 		   "tcp dport 8080 notrack\n}\nchain in { type filter hook prerouting "
 		   "priority -300;\ntcp sport 8080 notrack\n}\n}\n");
 	r = create(&config);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
-	assert_int_equal(stage_connect(STAGE_PEER6, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER6, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 2);
 	ruleset_close(r);
 	config.conntrack = false;
 	r = create(&config);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 1);
 	ruleset_close(r);
 }
@@ -183,7 +183,7 @@ static void what_is_over_the_limit_is_counted_and_still_goes_out(void **state)
 	config.limit_per_second = LIMIT;
 	r = create(&config);
 	for (int i = 0; i < ATTEMPTS; i++)
-		assert_int_equal(stage_connect(i & 1 ? STAGE_PEER6 : STAGE_PEER4, STAGE_PORT,
+		assert_int_equal(stage_connect(i & 1 ? NETNS_PEER6 : NETNS_PEER4, STAGE_PORT,
 					       true), 0);
 	assert_int_equal(ruleset_counters(r, &counts), 0);
 	assert_int_equal(counts.matched + counts.limited, ATTEMPTS);
@@ -203,13 +203,13 @@ static void a_table_that_others_made_anew_is_told_from_the_old_one(void **state)
 	assert_int_equal(ruleset_create(r, false), 0);
 	assert_int_equal(stage_state(r), RULESET_STANDS);
 	for (int i = 0; i < 2; i++)
-		assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+		assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 2);
-	stage_run("nft delete table inet nfwho");
+	netns_run("nft delete table inet nfwho");
 	assert_true(ruleset_print(&config, text, sizeof(text)) > 0);
 	stage_load(text);
 	for (int i = 0; i < 3; i++)
-		assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+		assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(stage_state(r), RULESET_STANDS);
 	assert_int_equal(matched(r), 5);
 	assert_int_equal(ruleset_remove(r), 0);
@@ -231,14 +231,14 @@ static void others_rules_that_log_to_our_group_are_counted(void **state)
 
 	(void)state;
 	assert_int_equal(loggers(r), 0);
-	stage_run("nft 'add table ip a; add chain ip a b; add rule ip a b log group %u'",
+	netns_run("nft 'add table ip a; add chain ip a b; add rule ip a b log group %u'",
 		  config.group);
-	stage_run("nft add rule ip a b log group %u", config.group + 1u);
-	stage_run("nft add rule ip a b log prefix '\"no group\"'");
+	netns_run("nft add rule ip a b log group %u", config.group + 1u);
+	netns_run("nft add rule ip a b log prefix '\"no group\"'");
 	assert_int_equal(loggers(r), 1);
 	assert_int_equal(ruleset_create(r, false), 0);
 	assert_true(loggers(r) > 1);
-	stage_run("nft flush ruleset");
+	netns_run("nft flush ruleset");
 	assert_int_equal(loggers(r), 0);
 	ruleset_close(r);
 }
@@ -251,19 +251,19 @@ static void the_counter_only_grows(void **state)
 
 	(void)state;
 	assert_int_equal(ruleset_create(r, false), 0);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 2);
-	stage_run("nft reset counters >/dev/null");
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	netns_run("nft reset counters >/dev/null");
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 3);
 	assert_int_equal(ruleset_create(r, false), 0);
 	assert_int_equal(matched(r), 3);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 4);
-	stage_run("nft flush chain inet nfwho output");
+	netns_run("nft flush chain inet nfwho output");
 	assert_int_equal(ruleset_counters(r, &counts), -ENOENT);
-	stage_run("nft flush ruleset");
+	netns_run("nft flush ruleset");
 	assert_int_equal(ruleset_counters(r, &counts), -ENOENT);
 	ruleset_close(r);
 }
@@ -274,12 +274,12 @@ static void silenced_rules_leave_their_last_count(void **state)
 	struct ruleset *r = create(&config);
 
 	(void)state;
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(ruleset_silence(r), 0);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 1);
 	assert_int_equal(ruleset_create(r, true), 0);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
 	assert_int_equal(matched(r), 2);
 	ruleset_close(r);
 }
@@ -310,10 +310,10 @@ static void counted(struct ruleset *r, uint64_t matched, uint64_t filtered)
 
 static void connect_all(void)
 {
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT, true), 0);
-	assert_int_equal(stage_connect(STAGE_PEER6, STAGE_PORT, true), 0);
-	assert_int_equal(stage_connect(STAGE_PEER4, STAGE_PORT + 1, true), ECONNREFUSED);
-	assert_int_equal(stage_connect(STAGE_PEER6, STAGE_PORT + 1, true), ECONNREFUSED);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER6, STAGE_PORT, true), 0);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT + 1, true), ECONNREFUSED);
+	assert_int_equal(stage_connect(NETNS_PEER6, STAGE_PORT + 1, true), ECONNREFUSED);
 }
 
 /* The port is 8080: each time four connections are tried. */
@@ -325,8 +325,8 @@ static void a_filter_leaves_out_and_counts_and_changes_without_a_gap(void **stat
 	} cases[] = {
 		{ { NULL }, { "port=8080" }, 2 }, { { NULL }, { "port=8079-8081" }, 4 },
 		{ { NULL }, { "port=8082-9000", "port=1-8079" }, 0 },
-		{ { "net=" STAGE_PEER4 }, { NULL }, 2 }, { { "net=2001:db8::/32" }, { NULL }, 2 },
-		{ { "net=" STAGE_PEER4 ",port=8080", "net=::/0,port=8081" }, { NULL }, 2 },
+		{ { "net=" NETNS_PEER4 }, { NULL }, 2 }, { { "net=2001:db8::/32" }, { NULL }, 2 },
+		{ { "net=" NETNS_PEER4 ",port=8080", "net=::/0,port=8081" }, { NULL }, 2 },
 		{ { NULL }, { "user=0" }, 4 }, { { "user=0" }, { "port=8081" }, 2 },
 		{ { "user=1" }, { NULL }, 4 }, { { "protocol=tcp" }, { "protocol=udp" }, 0 },
 		{ { "protocol=icmp" }, { NULL }, 4 }, { { NULL }, { NULL }, 0 },
@@ -365,18 +365,18 @@ static void a_filter_knows_protocols_apart(void **state)
 	config.protocols = RULESET_TCP | RULESET_ICMP;
 	r = create(&config);
 	filter_by(r, NULL, (const char *const []) { "port=1-65535", NULL });
-	stage_run("ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER4 " >/dev/null && "
-		  "ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER6 " >/dev/null");
+	netns_run("ping -q -c 2 -i 0.01 -W 1 " NETNS_PEER4 " >/dev/null && "
+		  "ping -q -c 2 -i 0.01 -W 1 " NETNS_PEER6 " >/dev/null");
 	connect_all();
 	counted(r, 2, 4);
 	filter_by(r, NULL, (const char *const []) { "protocol=icmp", NULL });
-	stage_run("ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER4 " >/dev/null && "
-		  "ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER6 " >/dev/null");
+	netns_run("ping -q -c 2 -i 0.01 -W 1 " NETNS_PEER4 " >/dev/null && "
+		  "ping -q -c 2 -i 0.01 -W 1 " NETNS_PEER6 " >/dev/null");
 	connect_all();
 	counted(r, 6, 6);
 	filter_by(r, (const char *const []) { "protocol=icmp,net=::/0", NULL }, NULL);
-	stage_run("ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER4 " >/dev/null && "
-		  "ping -q -c 2 -i 0.01 -W 1 " STAGE_PEER6 " >/dev/null");
+	netns_run("ping -q -c 2 -i 0.01 -W 1 " NETNS_PEER4 " >/dev/null && "
+		  "ping -q -c 2 -i 0.01 -W 1 " NETNS_PEER6 " >/dev/null");
 	counted(r, 7, 7);
 	ruleset_close(r);
 }
