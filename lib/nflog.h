@@ -53,8 +53,8 @@ int nflog_group_open(struct nflog **out, const struct nflog_config *config);
  * descriptor belongs to *out on success only. */
 int nflog_adopt(struct nflog **out, const struct nflog_config *config, int fd);
 
-/* The number of the packet that comes next; false as long as it is not known. What was adopted is
- * told by who read before, so that what is lost between the two shows as a gap. */
+/* The number of the packet that comes next; false as long as it is not known. A socket that was
+ * adopted is told by who read it before, so that what was lost between the two shows as a gap. */
 bool nflog_next_sequence(const struct nflog *n, uint32_t *sequence);
 void nflog_expect_sequence(struct nflog *n, uint32_t sequence);
 

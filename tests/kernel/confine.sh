@@ -109,15 +109,13 @@ program=$NFWHO named=100
 reader UNIX-RECV:"$work/datagram" "$work/datagram.out"
 reader UNIX-LISTEN:"$work/stream",fork "$work/stream.out"
 chmod 777 "$work"/datagram "$work"/stream
+sysctl_in "$HERE" net.netfilter.nf_conntrack_acct=0
 confinement "with the trace" --trace on
+equal "conntrack's settings are put back" \
+	"$(here cat /proc/sys/net/netfilter/nf_conntrack_acct)" 0
 confinement "without the trace" --trace off
 check "datagrams arrived" grep -q connection_attempted "$work/datagram.out"
 check "the stream arrived" grep -q connection_attempted "$work/stream.out"
-
-sysctl_in "$HERE" net.netfilter.nf_conntrack_acct=0
-confinement "with conntrack's settings to put back"
-equal "conntrack's settings are put back" \
-	"$(here cat /proc/sys/net/netfilter/nf_conntrack_acct)" 0
 
 if ! command -v strace >/dev/null; then
 	skip "no call is refused" "needs strace"

@@ -10,8 +10,8 @@ obstruct()
 {
 	sysctl_in "$HERE" net.ipv{4,6}.neigh.eth0.mcast_solicit=1 net.ipv4.tcp_syn_retries=1 \
 		net.netfilter.nf_conntrack_tcp_timeout_{time_wait,close,fin_wait,last_ack,close_wait}=1 \
-		net.netfilter.nf_conntrack_tcp_timeout_established=3 \
-		net.netfilter.nf_conntrack_tcp_timeout_syn_sent=10
+		net.netfilter.nf_conntrack_tcp_timeout_established=2 \
+		net.netfilter.nf_conntrack_tcp_timeout_syn_sent=6
 	here nft -f - <<-'EOF'
 	table inet obstacle {
 		chain output {

@@ -4,13 +4,17 @@
 . "$(dirname "$0")/lib.sh"
 ((sanitized)) && skip_all "rates are judged without sanitizers, which take most of the time"
 
-# Bounded in time and number; three to five times each.
+# Bounded in time and number; two or three times each.
 seconds=4 count=12000
 
-# loaded TITLE MODE DESTINATION OPTIONS… -- BOUNDS…
+# loaded TITLE MODE DESTINATIONS OPTIONS… -- BOUNDS…
 loaded()
 {
-	local title=$1 mode=$2 to=$3 options=()
+	local title=$1 mode=$2 to options=()
+
+	for to in $3; do
+		options+=(--to "$to")
+	done
 	shift 3
 
 	while (($#)) && [[ $1 != -- ]]; do
@@ -19,8 +23,8 @@ loaded()
 	done
 	shift
 	collector_start --trace on || return
-	here "$load" "$mode" --to "$to" --truth "$work/truth.tsv" --seconds $seconds \
-		"${options[@]}" 2>"$work/load" || { not_ok "$title: $(<"$work/load")"; return; }
+	here "$load" "$mode" --truth "$work/truth.tsv" --seconds $seconds "${options[@]}" \
+		2>"$work/load" || { not_ok "$title: $(<"$work/load")"; return; }
 	wait_for 20 all_written "$work/truth.tsv"
 	collector_stop || return
 	compared "$title" "$work/truth.tsv" --at-least connections=1 --at-most missing=0 \
@@ -32,11 +36,10 @@ loaded()
 	! hold 'ledger.trace_lost<=0' >/dev/null || check "$title: all are named" hold 'right%>=100'
 }
 
-# both BOUNDS TITLE MODE PORT OPTIONS… -- BOUNDS…
-both()
+# always BOUNDS TITLE MODE DESTINATIONS OPTIONS… -- BOUNDS…
+always()
 {
-	timely "$2, IPv4" "$1" loaded "$2, IPv4" "$3" $peer4:"$4" "${@:5}"
-	timely "$2, IPv6" "$1" loaded "$2, IPv6" "$3" "[$peer6]:$4" "${@:5}"
+	timely "$2" "$1" loaded "${@:2}"
 }
 
 steer()
@@ -46,27 +49,31 @@ steer()
 
 # Where the load is as fast as the machine the trace may lose some, which is known and told.
 paced='right%>=100 ledger.trace_lost<=0' unpaced='right%>=100'
+both="$peer4:80 [$peer6]:80"
 netns_pair
 serve 80
-both "$unpaced" "four processes as fast as they can" busy 80 --workers 4 --count $count --
-both "$unpaced" "a fork for each connection" short 80 --workers 2 --count $((count / 6)) --
-both "$paced" "a program for each connection, 2,000 a second" spawn 80 --workers 2 --rate 2000 \
-	--count 1500 -- --at-least executable.right%=99.9 --at-least parent_pid.right%=99.9 \
-	--at-least parent_name.right%=99.9
-for peer in $peer4 "[$peer6]"; do
-	timely "a program for each connection, 300 a second, to $peer" "command_line.right%>=99 $paced" \
-		loaded "a program for each connection, 300 a second, to $peer" spawn "$peer:80" \
-		--workers 1 --rate 300 --count 600 -- --at-least executable.right%=100 \
-		--at-least parent_pid.right%=100 --at-least parent_name.right%=100
+for to in $both; do
+	always "$unpaced" "four processes as fast as they can, to $to" busy "$to" --workers 4 \
+		--count $count --
 done
-both "$unpaced" "refused as fast as they come" refused 81 --workers 4 --count $((count / 3)) --
-loaded "two users" busy $peer4:80 --workers 4 --uid 0 --uid 65534 --count 4000 --
+always "$unpaced" "a fork for each connection" short "$both" --workers 2 --count $((count / 6)) --
+always "$paced" "a program for each connection, 2,000 a second" spawn "$both" --workers 2 \
+	--rate 2000 --count 1500 -- --at-least executable.right%=99.9 \
+	--at-least parent_pid.right%=99.9 --at-least parent_name.right%=99.9
+always "command_line.right%>=99 $paced" "a program for each connection, 300 a second" spawn \
+	"$both" --workers 1 --rate 300 --count 600 -- --at-least executable.right%=100 \
+	--at-least parent_pid.right%=100 --at-least parent_name.right%=100
+always "$unpaced" "refused as fast as they come" refused "$peer4:81 [$peer6]:81" --workers 4 \
+	--count $((count / 3)) --
+loaded "two users" busy "$both" --workers 4 --uid 0 --uid 65534 --count 4000 --
 
 if steer "$(printf %x $(((1 << $(nproc)) - 1)))" 2>/dev/null && (($(nproc) > 1)); then
-	both "$unpaced" "answers steered to the other processor (rps_cpus), busy" busy 80 --workers 4 \
-		--count $((count / 2)) --
-	both "$paced" "answers steered to the other processor, spawn" spawn 80 --workers 2 --rate 1000 \
-		--count 700 --
+	for to in $both; do
+		always "$unpaced" "answers steered to the other processor (rps_cpus), busy, to $to" \
+			busy "$to" --workers 4 --count $((count / 2)) --
+	done
+	always "$paced" "answers steered to the other processor, spawn" spawn "$both" --workers 2 \
+		--rate 1000 --count 700 --
 else
 	skip "answers steered to the other processor" "one processor, or no receive packet steering"
 fi

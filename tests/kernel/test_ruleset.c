@@ -292,7 +292,7 @@ static void it_comes_about_while_others_change_the_ruleset(void **state)
 
 	(void)state;
 	if (child == 0) {
-		execlp("sh", "sh", "-c", "for i in $(seq 200); do "
+		execlp("sh", "sh", "-c", "for i in $(seq 80); do "
 		       "nft 'add table ip busy; delete table ip busy' || exit 1; done", NULL);
 		_exit(127);
 	}

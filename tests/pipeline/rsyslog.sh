@@ -45,7 +45,6 @@ collector_start --ledger-interval 3600 --output "file:$work/all" --output "unix:
 	--output "stream:$work/stream" --output "tcp:127.0.0.1:10514"
 here "$load" busy --to $peer4:80 --truth "$work/truth.tsv" --count 10050 --rate 4000 \
 	--seconds 20 2>"$work/load"
-# Conntrack forgets a reset connection after ten seconds, and then we write its end.
 wait_for 20 written "$work/all" 20000
 collector_stop && ok "the collector stops in order"
 check "20,000 records are written" test "$(lines "$work/all")" -ge 20000
