@@ -45,8 +45,9 @@ look()
 	echo 0 >"$others/tracing_on"
 }
 
-# A word for each time that epoll_wait returned, which is what it was for; of the timer for what came
-# of it, or "timer" if nothing did. The numbers are those of `enum tag` in the loop.
+# A word for each time that the loop's epoll_wait returned, which is what it was for; of the timer
+# for what came of it, or "timer" if nothing did. The numbers are those of `enum tag` in the loop,
+# which alone waits without a limit.
 wake_ups()
 {
 	awk -v begun="$begun" -v ended="$ended" '
@@ -62,7 +63,9 @@ wake_ups()
 		}
 		{ returned = $1 + substr($NF, 2) }
 		returned < begun || returned >= ended { next }
-		/epoll_wait/ { over() }
+		match($2, /[0-9]+/) { fd = substr($2, RSTART, RLENGTH) }
+		/epoll_wait.* -1\) +=/ { loop = fd }
+		/epoll_wait/ && fd == loop { over() }
 		/epoll_wait.* -1\) += [1-9]/ {
 			split("signal timer program packet rules output", tags)
 			tag = "unknown"
