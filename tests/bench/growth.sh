@@ -1,0 +1,106 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# What the number of connections at once costs, how late a line is, and what idling costs. Sourced by
+# `run`.
+
+resident_kib()
+{
+	awk '$1 == "VmRSS:" { print $2 }' "/proc/$reader/status"
+}
+
+wakeups()
+{
+	awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$reader/status"
+}
+
+# Conntrack does not forget for a while, so that nfwho waits for its word on each connection: as many
+# flows as conntrack has room for on this machine.
+growth_program()
+{
+	local most had=0 size before after
+
+	most=$(($(sysctl -n net.netfilter.nf_conntrack_max) * 3 / 4))
+	network_set netfilter.nf_conntrack_tcp_timeout_close=600 \
+		"ipv4.ip_local_port_range=1024 65535"
+	out=$work/out
+	nfwho_run --flows 1000000 --output "file:$out,size=10G" ||
+		{ warn "nfwho does not start: $(tail -n 1 "$work/said")"; reader_stop; return; }
+	for size in 1000 10000 100000 1000000; do
+		((size > most)) && size=$most
+		((size > had)) || break
+		before=$(cpu_ns nfwho-both)
+		load busy --workers 2 --count $((size - had)) --seconds 20
+		until_at_rest nfwho-both
+		after=$(cpu_ns nfwho-both)
+		"$bench/seen" none "$work/truth" | measured growth from=$had flows=$size \
+			cpu_ns=$((after - before)) resident_kib="$(resident_kib)"
+		progress 'to %7s flows: %s us of CPU per connection, %s KiB' $size \
+			"$(last '.cpu_ns / .made / 10 | round / 100')" "$(resident_kib)"
+		had=$size
+	done
+	reader_stop
+	network_set netfilter.nf_conntrack_tcp_timeout_close=1 "ipv4.ip_local_port_range=32768 60999"
+	here conntrack -F >/dev/null 2>&1
+}
+
+growth_tables()
+{
+	"$build/tests/bench/bench_flow" >"$work/flow" || { warn "bench_flow failed"; return; }
+	progress '%s' "$(tail -n 1 "$work/flow")"
+	jq -cn --rawfile text "$work/flow" '{ text: $text }' | measured tables
+}
+
+part_growth()
+{
+	growth_tables
+	growth_program
+}
+
+# From before connect() to the line in the hands of a reader of nfwho's standard output.
+delay_one()
+{
+	local reading
+
+	rm -f "$work/fifo" "$work/arrivals"
+	mkfifo "$work/fifo" || return
+	"$bench/arrivals" "$work/truth" <"$work/fifo" >"$work/arrivals" &
+	reading=$!
+	nfwho_run --events "$2" --output stdout,format=ecs >"$work/fifo" ||
+		warn "nfwho does not start: $(tail -n 1 "$work/said")"
+	load busy --workers 2 --rate "$1" --count $(($1 * delay_seconds)) --seconds $((delay_seconds * 2))
+	until_at_rest nfwho-start
+	reader_stop
+	wait_for 10 gone $reading
+	end $reading
+	measured delay rate="$1" events="$2" <"$work/arrivals"
+	progress '%s, %-9s: median %s ms, 99th percentile %s ms' "$(rate_text "$1")" "$2" \
+		"$(last .median_ms)" "$(last .p99_ms)"
+}
+
+part_delay()
+{
+	local rate
+
+	for rate in 20 1000 10000; do
+		delay_one $rate start
+		delay_one $rate start,end
+	done
+}
+
+part_idle()
+{
+	local cpu woken
+
+	out=$work/out
+	nfwho_run --output "file:$out" ||
+		{ warn "nfwho does not start: $(tail -n 1 "$work/said")"; reader_stop; return; }
+	sleep 2
+	cpu=$(cpu_ns nfwho-both) woken=$(wakeups)
+	sleep "$idle_seconds"
+	jq -cn '{}' | measured idle seconds="$idle_seconds" cpu_ns=$(($(cpu_ns nfwho-both) - cpu)) \
+		wakeups=$(($(wakeups) - woken)) resident_kib="$(resident_kib)"
+	progress '%s s: %s wake-ups, %s ms of CPU, %s KiB' "$idle_seconds" "$(last .wakeups)" \
+		"$(last '.cpu_ns / 1e6')" "$(last .resident_kib)"
+	reader_stop
+}

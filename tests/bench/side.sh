@@ -1,0 +1,84 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# Side by side: the same load with each reader in turn, what it takes of the CPU, what the application
+# pays, and what was seen. Two workers connect and reset; rounds interleave, so that what else the
+# machine does falls on all. Sourced by `run`.
+
+side_rates=(1000 10000 0)	# connections a second; 0: as fast as they come
+side_readers=(none rule discard nfwho-start nfwho-both ulogd-packets ulogd-both conntrack tcplife
+	bpftrace)
+# Once audit has been on, the kernel looks for it at each system call of each new process until it is
+# booted again: so these come last, with a reference of their own.
+side_last=(audit-rule audit)
+
+side_count()
+{
+	(($1)) && echo $(($1 * side_seconds)) || echo "$side_most"
+}
+
+# Those that wait for the end of connections.
+hears_ends()
+{
+	[[ $1 == discard || $1 == nfwho-both || $1 == ulogd-both || $1 == conntrack ]]
+}
+
+# side_one READER RATE ROUND
+side_one()
+{
+	local before after count
+
+	count=$(side_count "$2")
+	reader_start "$1" || return
+	before=$(cpu_ns "$1")
+	load busy --workers 2 --count "$count" --rate "$2" --seconds $((side_seconds * 3))
+	hears_ends "$1" && let_conntrack_forget
+	[[ -n $reader ]] && until_at_rest "$1"
+	after=$(cpu_ns "$1")
+	reader_stop
+	"$bench/seen" "${form[$1]}" "$work/truth" "$work/out" "$work/out2" "$work/audit.log" |
+		measured side reader="$1" rate="$2" round="$3" cpu_ns=$((after - before))
+	progress '%-16s %-8s %8s us of CPU, connect() %s us, right %s, lost %s' "$1" "$(rate_text "$2")" \
+		"$(last '.cpu_ns / .made / 10 | round / 100')" \
+		"$(last '(.connect_median_us // 0) * 10 | round / 10')" \
+		"$(last '.right // "-"')" "$(last '.lost // "-"')"
+}
+
+# side_rounds READER…
+side_rounds()
+{
+	local round rate name
+
+	for ((round = 0; round < rounds; round++)); do
+		for rate in "${side_rates[@]}"; do
+			for name in "$@"; do
+				side_one "$name" "$rate" "$round"
+			done
+		done
+	done
+}
+
+# Leaves in `able` those of READER… that can run here, and says of the others why not.
+able=()
+side_able()
+{
+	local name why
+
+	able=()
+	for name; do
+		why=$(cannot "$name")
+		if [[ -n $why ]]; then
+			not_run side "$name" "$why"
+		else
+			able+=("$name")
+		fi
+	done
+}
+
+part_side()
+{
+	side_able "${side_readers[@]}"
+	side_rounds "${able[@]}"
+	side_able "${side_last[@]}"
+	((${#able[@]})) && side_rounds "${able[@]}"
+}

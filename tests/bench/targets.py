@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""What the results are held to: each target with what was measured, and whether it is met."""
+
+
+def targets(m):
+    """Rows of target, measured, verdict; m is what `report` has read."""
+    for row in cpu(m), loss(m), latency(m), naming(m), wrong(m), growth(m), idle(m), delay(m):
+        yield from row
+
+
+def verdict(met):
+    return {True: "met", False: "**missed**", None: "not measured"}[met]
+
+
+def cpu_us(m, reader, rate):
+    return m.median("side", lambda line: line["cpu_ns"] / line["made"] / 1000
+                    if line.get("made") else None, reader=reader, rate=rate)
+
+
+def ratio(m, title, reader, other, most):
+    """At the highest rate of all: there CPU is what counts, and it is measured best."""
+    mine, its = cpu_us(m, reader, 0), cpu_us(m, other, 0)
+    if not mine or not its:
+        return title, "", verdict(None)
+    return (title, f"{mine:.1f} / {its:.1f} µs = {mine / its:.2f}", verdict(mine / its <= most))
+
+
+def cpu(m):
+    yield ratio(m, "start: at most 1/3 of ulogd2's CPU, NFLOG to JSON", "nfwho-start",
+                "ulogd-packets", 1 / 3)
+    yield ratio(m, "start and end: at most 1/3 of ulogd2's CPU, NFLOG and NFCT to JSON",
+                "nfwho-both", "ulogd-both", 1 / 3)
+    yield ratio(m, "start: within 4 times the reader that discards all", "nfwho-start", "discard", 4)
+
+
+def loss(m):
+    lines = [line for line in m.parts["side"]
+             if line["rate"] == 0 and line["reader"] in ("nfwho-start", "nfwho-both")]
+    lost = sum(line["lost"] for line in lines)
+    made = sum(line["made"] for line in lines)
+    yield ("no loss at the highest rate this machine makes", f"{lost:,} of {made:,}" if made else "",
+           verdict(lost == 0 if made else None))
+
+
+def latency(m):
+    for reader, what in (("nfwho-start", "start"), ("nfwho-both", "start and end")):
+        for rate in (1000, 10000, 0):
+            mine, rule = (m.median("side", "connect_median_us", reader=name, rate=rate)
+                          for name in (reader, "rule"))
+            title = (f"{what}: median connect() within 5 % of the rule alone, "
+                     + (f"{rate:,}/s" if rate else "fastest"))
+            if not mine or not rule:
+                yield title, "", verdict(None)
+            else:
+                yield (title, f"{mine:.1f} / {rule:.1f} µs: {100 * (mine / rule - 1):+.1f} %",
+                       verdict(mine <= rule * 1.05))
+
+
+def named_by_trace(m):
+    return [line for part in ("side", "naming") for line in m.parts[part]
+            if line["reader"] in ("nfwho-start", "nfwho-both")]
+
+
+def naming(m):
+    lines = named_by_trace(m)
+    right = sum(line["right"] for line in lines)
+    made = sum(line["made"] for line in lines)
+    yield ("100 % named rightly with the trace", f"{right:,} of {made:,}" if made else "",
+           verdict(right == made if made else None))
+
+
+def wrong(m):
+    lines = [line for part in ("side", "naming") for line in m.parts[part]
+             if line["reader"].startswith("nfwho")]
+    count = sum(line["wrong"] for line in lines)
+    yield ("0 named wrongly, with the trace and without", f"{count:,}" if lines else "",
+           verdict(count == 0 if lines else None))
+
+
+def growth(m):
+    lines = [line for line in m.parts["growth"] if line["made"] >= 9000]
+    title = "flat: CPU per connection with the most flows within 1.25 of that below 10,000"
+    if len(lines) < 2:
+        yield title, "", verdict(None)
+    else:
+        first, last = (line["cpu_ns"] / line["made"] / 1000 for line in (lines[0], lines[-1]))
+        yield (title, f"{last:.1f} / {first:.1f} µs = {last / first:.2f} ({lines[-1]['flows']:,})",
+               verdict(last <= first * 1.25))
+
+
+def idle(m):
+    resident = m.median("idle", "resident_kib")
+    yield ("resident memory under 12 MB when idle",
+           f"{resident * 1024 / 1e6:.1f} MB" if resident else "",
+           verdict(resident * 1024 < 12e6 if resident else None))
+
+
+def delay(m):
+    for events in ("start", "start,end"):
+        late = m.median("delay", "p99_ms", rate=1000, events=events)
+        yield (f"{events}: the line within 20 ms of connect(), 99th percentile at 1,000/s",
+               f"{late:.1f} ms" if late else "", verdict(late < 20 if late else None))
