@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cgroupfs.h"
+#include "mountinfo.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -17,38 +18,12 @@
 /* Some 10 us for each: hosts that run hundreds of containers have a few thousand. */
 #define CGROUPFS_WALK_MAX 4096
 
-static bool octal_escape(const char *at)
-{
-	return at[0] == '\\' && at[1] >= '0' && at[1] <= '3' && at[2] >= '0' && at[2] <= '7' &&
-	       at[3] >= '0' && at[3] <= '7';
-}
-
 bool cgroupfs_mount_point(const char *line, char *path, size_t size)
 {
-	const char *kind = strstr(line, " - ");
-	size_t len = 0;
+	struct mountinfo m;
 
-	if (!kind || strncmp(kind, " - cgroup2 ", 11) != 0)
-		return false;
-	for (int field = 0; field < 4 && line; field++) {	/* the mount point is the fifth */
-		line = strchr(line, ' ');
-		line = line ? line + 1 : NULL;
-	}
-	if (!line || line > kind)
-		return false;
-	while (*line && *line != ' ') {
-		char c = *line++;
-
-		if (octal_escape(line - 1)) {
-			c = (line[0] - '0') << 6 | (line[1] - '0') << 3 | (line[2] - '0');
-			line += 3;
-		}
-		if (len + 1 >= size)
-			return false;
-		path[len++] = c;
-	}
-	path[len] = '\0';
-	return len > 0;
+	return mountinfo_split(line, &m) && mountinfo_is(m.type, "cgroup2") &&
+	       mountinfo_unescape(m.point, path, size);
 }
 
 void cgroupfs_init(struct cgroupfs *fs, int proc_fd)

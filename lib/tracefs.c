@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "tracefs.h"
+#include "mountinfo.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -16,51 +17,16 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-/* Copies one space-terminated word of mountinfo, in which space, tab, newline and backslash stand
- * as \ooo. */
-static bool word_unescape(const char *word, char *out, size_t size)
-{
-	size_t n = 0;
-
-	for (; *word && *word != ' ' && *word != '\n'; word++, n++) {
-		if (n + 1 >= size)
-			return false;
-		if (word[0] == '\\' && word[1] >= '0' && word[1] <= '3' &&
-		    word[2] >= '0' && word[2] <= '7' && word[3] >= '0' && word[3] <= '7') {
-			out[n] = (word[1] - '0') << 6 | (word[2] - '0') << 3 | (word[3] - '0');
-			word += 3;
-		} else {
-			out[n] = *word;
-		}
-	}
-	out[n] = '\0';
-	return n > 0;
-}
-
-static const char *word_skip(const char *at, unsigned int words)
-{
-	while (words-- && at) {
-		at = strchr(at, ' ');
-		if (at)
-			at++;
-	}
-	return at;
-}
-
 bool tracefs_mountinfo_line(const char *line, char *path, size_t path_size, bool *is_debugfs)
 {
-	const char *type = strstr(line, " - "), *root = word_skip(line, 3), *point;
+	struct mountinfo m;
 
-	if (!type || !root || root > type)
+	if (!mountinfo_split(line, &m))
 		return false;
-	type += 3;
-	*is_debugfs = strncmp(type, "debugfs ", 8) == 0;
-	if (!*is_debugfs && strncmp(type, "tracefs ", 8) != 0)
+	*is_debugfs = mountinfo_is(m.type, "debugfs");
+	if (!*is_debugfs && !mountinfo_is(m.type, "tracefs"))
 		return false;
-	point = word_skip(line, 4);
-	if (strncmp(root, "/ ", 2) != 0 || !point || point > type)
-		return false;
-	return word_unescape(point, path, path_size);
+	return mountinfo_is(m.root, "/") && mountinfo_unescape(m.point, path, path_size);
 }
 
 /* Something else may be mounted over it, so the file system is asked. */
