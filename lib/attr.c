@@ -97,3 +97,8 @@ bool attr_be64(const struct nlattr *attr, uint64_t *value)
 	*value = be64toh(*value);
 	return true;
 }
+
+const char *attr_text(const struct nlattr *attr)
+{
+	return attr && memchr(payload_of(attr), '\0', payload_len_of(attr)) ? payload_of(attr) : NULL;
+}

@@ -29,4 +29,7 @@ bool attr_be16(const struct nlattr *attr, uint16_t *value);
 bool attr_be32(const struct nlattr *attr, uint32_t *value);
 bool attr_be64(const struct nlattr *attr, uint64_t *value);
 
+/* Its text up to the first NUL; NULL if it is not there or has no NUL. */
+const char *attr_text(const struct nlattr *attr);
+
 #endif

@@ -15,13 +15,6 @@
  * of all that are read here.
  */
 
-static const char *prefix_of(const struct nlattr *attr)
-{
-	if (!attr || !memchr(mnl_attr_get_payload(attr), '\0', mnl_attr_get_payload_len(attr)))
-		return "";
-	return mnl_attr_get_payload(attr);
-}
-
 static void parse_conntrack(struct nflog_packet *out, const struct nlattr *nest)
 {
 	const struct nlattr *tb[CTA_MAX + 1];
@@ -37,6 +30,7 @@ int nflog_message_parse(struct nflog_packet *out, uint32_t *sequence, bool *has_
 {
 	const struct nlattr *tb[NFULA_MAX + 1];
 	const struct nfulnl_msg_packet_hdr *hdr;
+	const char *prefix;
 
 	memset(out, 0, sizeof(*out));
 	*has_sequence = false;
@@ -49,7 +43,8 @@ int nflog_message_parse(struct nflog_packet *out, uint32_t *sequence, bool *has_
 
 	hdr = mnl_attr_get_payload(tb[NFULA_PACKET_HDR]);
 	out->hook = hdr->hook;
-	out->prefix = prefix_of(tb[NFULA_PREFIX]);
+	prefix = attr_text(tb[NFULA_PREFIX]);
+	out->prefix = prefix ? prefix : "";
 	attr_be32(tb[NFULA_IFINDEX_INDEV], &out->ifindex_in);
 	attr_be32(tb[NFULA_IFINDEX_OUTDEV], &out->ifindex_out);
 	attr_be32(tb[NFULA_MARK], &out->mark);

@@ -1,13 +1,15 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "counter.h"
+#include "attr.h"
 #include "ruleset.h"
 
 #include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
 
-#include <libnftnl/object.h>
+#include <libnftnl/common.h>
 
 struct answer {
 	uint64_t packets;
@@ -16,20 +18,15 @@ struct answer {
 
 static int read_answer(const struct nlmsghdr *nlh, void *data)
 {
+	const struct nlattr *tb[NFTA_OBJ_MAX + 1], *values[NFTA_COUNTER_MAX + 1];
 	struct answer *answer = data;
-	struct nftnl_obj *obj = nftnl_obj_alloc();
-	int err = 0;
 
-	if (!obj)
-		return -ENOMEM;
-	if (nftnl_obj_nlmsg_parse(nlh, obj) < 0) {
-		err = -EBADMSG;
-	} else {
-		answer->packets = nftnl_obj_get_u64(obj, NFTNL_OBJ_CTR_PKTS);
-		answer->use = nftnl_obj_get_u32(obj, NFTNL_OBJ_USE);
-	}
-	nftnl_obj_free(obj);
-	return err;
+	if (attr_table_of_message(tb, NFTA_OBJ_MAX, nlh, sizeof(struct nfgenmsg)) ||
+	    attr_table_of_nest(values, NFTA_COUNTER_MAX, tb[NFTA_OBJ_DATA]) ||
+	    !attr_be64(values[NFTA_COUNTER_PACKETS], &answer->packets) ||
+	    !attr_be32(tb[NFTA_OBJ_USE], &answer->use))
+		return -EBADMSG;
+	return 0;
 }
 
 int counter_read(struct counter *counter, struct nl *nl, const char *name, uint32_t rules)

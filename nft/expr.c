@@ -1,15 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "expr.h"
+#include "attr.h"
+#include "batch.h"
 #include "ruleset.h"
 
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
-#include <stdio.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
 #include <libnftnl/expr.h>
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
+
+/* More than any expression of ours has. */
+#define EXPR_ATTRIBUTES 31
 
 void expr_begin(struct expr_maker *maker, const char *chain)
 {
@@ -190,37 +195,75 @@ void expr_jump(struct expr_maker *maker, const char *chain)
 		nftnl_expr_set_str(expr, NFTNL_EXPR_IMM_CHAIN, chain);
 }
 
-/* libnftnl has no comparison; what it prints of an expression is all that the expression does. */
-static bool equal(const struct nftnl_expr *a, const struct nftnl_expr *b)
-{
-	const char *name_a = nftnl_expr_get_str(a, NFTNL_EXPR_NAME);
-	const char *name_b = nftnl_expr_get_str(b, NFTNL_EXPR_NAME);
-	char text_a[512] = "", text_b[512] = "";
+struct bytes {
+	const uint8_t *at;
+	size_t len;
+};
 
-	if (!name_a || !name_b || strcmp(name_a, name_b) != 0)
-		return false;
-	nftnl_expr_snprintf(text_a, sizeof(text_a), a, NFTNL_OUTPUT_DEFAULT, 0);
-	nftnl_expr_snprintf(text_b, sizeof(text_b), b, NFTNL_OUTPUT_DEFAULT, 0);
-	return strcmp(text_a, text_b) == 0;
+/* Without the zeroes at its end: of texts the kernel tells the NUL, which libnftnl does not always
+ * send. What is not there is zero as well: the kernel leaves some of that out, and tells of some
+ * that nobody set. */
+static struct bytes bytes_of(const struct nlattr *attr)
+{
+	struct bytes bytes = { NULL, 0 };
+
+	if (attr)
+		bytes = (struct bytes){ mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr) };
+	while (bytes.len > 0 && bytes.at[bytes.len - 1] == 0)
+		bytes.len--;
+	return bytes;
 }
 
-bool expr_all_equal(const struct nftnl_rule *a, const struct nftnl_rule *b)
-{
-	struct nftnl_expr_iter *iter_a = nftnl_expr_iter_create(a);
-	struct nftnl_expr_iter *iter_b = nftnl_expr_iter_create(b);
-	struct nftnl_expr *expr_a = NULL, *expr_b = NULL;
-	bool same = iter_a && iter_b;
+static bool same_attribute(const struct nlattr *a, const struct nlattr *wanted);
 
-	while (same) {
-		expr_a = nftnl_expr_iter_next(iter_a);
-		expr_b = nftnl_expr_iter_next(iter_b);
-		if (!expr_a || !expr_b)
-			break;
-		same = equal(expr_a, expr_b);
-	}
-	if (iter_a)
-		nftnl_expr_iter_destroy(iter_a);
-	if (iter_b)
-		nftnl_expr_iter_destroy(iter_b);
-	return same && !expr_a && !expr_b;
+static bool same_nest(const struct nlattr *a, const struct nlattr *wanted)
+{
+	const struct nlattr *tb[EXPR_ATTRIBUTES + 1], *wanted_tb[EXPR_ATTRIBUTES + 1];
+
+	if (attr_table_of_nest(tb, EXPR_ATTRIBUTES, a) ||
+	    attr_table_of_nest(wanted_tb, EXPR_ATTRIBUTES, wanted))
+		return false;
+	for (unsigned int i = 0; i <= EXPR_ATTRIBUTES; i++)
+		if (!same_attribute(tb[i], wanted_tb[i]))
+			return false;
+	return true;
+}
+
+/* Ours is marked where others nest in it; the kernel's often is not. */
+static bool same_attribute(const struct nlattr *a, const struct nlattr *wanted)
+{
+	struct bytes bytes = bytes_of(a), wanted_bytes = bytes_of(wanted);
+
+	if (a && wanted && wanted->nla_type & NLA_F_NESTED)
+		return same_nest(a, wanted);
+	return bytes.len == wanted_bytes.len &&
+	       (bytes.len == 0 || memcmp(bytes.at, wanted_bytes.at, bytes.len) == 0);
+}
+
+/* The next expression of a list behind `expr` (NULL: the first); NULL at its end. */
+static const struct nlattr *next(const struct nlattr *list, const struct nlattr *expr)
+{
+	const char *end = (const char *)list + list->nla_len;
+
+	expr = expr ? mnl_attr_next(expr) : mnl_attr_get_payload(list);
+	return mnl_attr_ok(expr, (int)(end - (const char *)expr)) ? expr : NULL;
+}
+
+bool expr_all_equal(const struct nlattr *standing, const struct nftnl_rule *rule)
+{
+	_Alignas(struct nlmsghdr) char buf[BATCH_MESSAGE_BYTES];
+	struct nlmsghdr *nlh = nftnl_nlmsg_build_hdr(buf, NFT_MSG_NEWRULE, NFPROTO_INET, 0, 0);
+	const struct nlattr *tb[NFTA_RULE_MAX + 1], *wanted, *a = NULL, *b = NULL;
+
+	nftnl_rule_nlmsg_build_payload(nlh, (struct nftnl_rule *)rule);
+	if (attr_table_of_message(tb, NFTA_RULE_MAX, nlh, sizeof(struct nfgenmsg)))
+		return false;
+	wanted = tb[NFTA_RULE_EXPRESSIONS];
+	if (!standing || !wanted)
+		return !standing && !wanted;
+	do {
+		a = next(standing, a);
+		b = next(wanted, b);
+	} while (a && b && same_nest(a, b));
+	return !a && !b;
 }

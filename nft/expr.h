@@ -6,6 +6,7 @@
 #include <stdint.h>
 
 struct nftnl_rule;
+struct nlattr;
 
 /* Expressions, one after the other, all by way of one register. */
 
@@ -41,7 +42,8 @@ void expr_return(struct expr_maker *maker);
 void expr_accept(struct expr_maker *maker);
 void expr_jump(struct expr_maker *maker, const char *chain);
 
-/* True if the rules' expressions do the same. */
-bool expr_all_equal(const struct nftnl_rule *a, const struct nftnl_rule *b);
+/* True if what the kernel says of a rule's expressions (NFTA_RULE_EXPRESSIONS, NULL: none) is what
+ * this rule would tell it. */
+bool expr_all_equal(const struct nlattr *standing, const struct nftnl_rule *rule);
 
 #endif

@@ -1,15 +1,17 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "logger.h"
+#include "attr.h"
 
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nf_tables_compat.h>
+#include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/xt_NFLOG.h>
 #include <stdbool.h>
 #include <string.h>
 
-#include <libnftnl/expr.h>
-#include <libnftnl/rule.h>
+#include <libnftnl/common.h>
 
 #define DUMP_TRIES 8
 
@@ -19,45 +21,56 @@ struct counting {
 };
 
 /* iptables-nft before 1.8.8 keeps its target as it is. */
-static bool is_nflog_target(const struct nftnl_expr *expr, uint16_t group)
+static bool is_nflog_target(const struct nlattr *data, uint16_t group)
 {
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_TG_NAME);
+	const struct nlattr *tb[NFTA_TARGET_MAX + 1];
 	struct xt_nflog_info info;
-	const void *data;
-	uint32_t len;
+	const char *name;
 
-	data = nftnl_expr_get(expr, NFTNL_EXPR_TG_INFO, &len);
-	if (!name || strcmp(name, "NFLOG") != 0 || !data || len < sizeof(info))
+	if (attr_table_of_nest(tb, NFTA_TARGET_MAX, data))
 		return false;
-	memcpy(&info, data, sizeof(info));
+	name = attr_text(tb[NFTA_TARGET_NAME]);
+	if (!name || strcmp(name, "NFLOG") != 0 || !tb[NFTA_TARGET_INFO] ||
+	    mnl_attr_get_payload_len(tb[NFTA_TARGET_INFO]) < sizeof(info))
+		return false;
+	memcpy(&info, mnl_attr_get_payload(tb[NFTA_TARGET_INFO]), sizeof(info));
 	return info.group == group;
 }
 
-static int compare_expr(struct nftnl_expr *expr, void *data)
+static bool is_log(const struct nlattr *data, uint16_t group)
 {
-	struct counting *counting = data;
-	const char *name = nftnl_expr_get_str(expr, NFTNL_EXPR_NAME);
-	bool logs = false;
+	const struct nlattr *tb[NFTA_LOG_MAX + 1];
+	uint16_t found;
 
-	if (name && strcmp(name, "log") == 0)
-		logs = nftnl_expr_is_set(expr, NFTNL_EXPR_LOG_GROUP) &&
-			nftnl_expr_get_u16(expr, NFTNL_EXPR_LOG_GROUP) == counting->group;
-	else if (name && strcmp(name, "target") == 0)
-		logs = is_nflog_target(expr, counting->group);
-	counting->rules += logs;
-	return 0;
+	return !attr_table_of_nest(tb, NFTA_LOG_MAX, data) &&
+	       attr_be16(tb[NFTA_LOG_GROUP], &found) && found == group;
 }
 
+static bool logs(const struct nlattr *expr, uint16_t group)
+{
+	const struct nlattr *tb[NFTA_EXPR_MAX + 1];
+	const char *name;
+
+	if (attr_table_of_nest(tb, NFTA_EXPR_MAX, expr))
+		return false;
+	name = attr_text(tb[NFTA_EXPR_NAME]);
+	if (name && strcmp(name, "log") == 0)
+		return is_log(tb[NFTA_EXPR_DATA], group);
+	return name && strcmp(name, "target") == 0 && is_nflog_target(tb[NFTA_EXPR_DATA], group);
+}
+
+/* Not by libnftnl: it ends the process over an attribute whose length it does not expect, and these
+ * are anybody's rules, with expressions it may be too old for. What cannot be read logs nothing. */
 static int read_rule(const struct nlmsghdr *nlh, void *data)
 {
-	struct nftnl_rule *rule = nftnl_rule_alloc();
+	const struct nlattr *tb[NFTA_RULE_MAX + 1], *expr;
+	struct counting *counting = data;
 
-	if (!rule)
-		return -ENOMEM;
-	/* What this libnftnl cannot read is no log expression. */
-	if (nftnl_rule_nlmsg_parse(nlh, rule) == 0)
-		nftnl_expr_foreach(rule, compare_expr, data);
-	nftnl_rule_free(rule);
+	if (attr_table_of_message(tb, NFTA_RULE_MAX, nlh, sizeof(struct nfgenmsg)) ||
+	    !tb[NFTA_RULE_EXPRESSIONS])
+		return 0;
+	mnl_attr_for_each_nested(expr, tb[NFTA_RULE_EXPRESSIONS])
+		counting->rules += logs(expr, counting->group);
 	return 0;
 }
 

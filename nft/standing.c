@@ -1,21 +1,21 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "standing.h"
+#include "attr.h"
 #include "expr.h"
 #include "rule.h"
 #include "table.h"
 
-#include <arpa/inet.h>
 #include <errno.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <string.h>
 
-#include <libnftnl/chain.h>
 #include <libnftnl/rule.h>
-#include <libnftnl/table.h>
 #include <libnftnl/udata.h>
 
+/* What the kernel answers is read here and not by libnftnl, which ends the process over an attribute
+ * whose length it does not expect (abi_breakage), and before 1.2.0 knows no owner. */
 #define TABLE_OWNER 7		/* NFTA_TABLE_OWNER, Linux 5.12 */
 #define DUMP_TRIES 8
 #define OBJECT_COUNT 2		/* the two counters of a table without a filter */
@@ -45,33 +45,27 @@ struct reading {
 	bool has_userdata, differs;
 };
 
+static bool is_marked(const struct nlattr *userdata)
+{
+	return userdata && is_our_comment(mnl_attr_get_payload(userdata),
+					  mnl_attr_get_payload_len(userdata));
+}
+
 static int read_table(const struct nlmsghdr *nlh, void *data)
 {
+	const struct nlattr *tb[TABLE_OWNER + 1];
 	struct reading *reading = data;
-	struct nftnl_table *table = nftnl_table_alloc();
-	const struct nlattr *attr;
-	const void *userdata;
-	uint32_t len = 0;
+	struct standing *out = reading->out;
 
-	if (!table)
-		return -ENOMEM;
-	if (nftnl_table_nlmsg_parse(nlh, table) < 0) {
-		nftnl_table_free(table);
+	if (attr_table_of_message(tb, TABLE_OWNER, nlh, sizeof(struct nfgenmsg)) ||
+	    !attr_be32(tb[NFTA_TABLE_FLAGS], &out->flags) ||
+	    !attr_be32(tb[NFTA_TABLE_USE], &out->use))
 		return -EBADMSG;
-	}
-	reading->out->exists = true;
-	reading->out->flags = nftnl_table_get_u32(table, NFTNL_TABLE_FLAGS);
-	reading->out->use = nftnl_table_get_u32(table, NFTNL_TABLE_USE);
-	reading->out->handle = nftnl_table_get_u64(table, NFTNL_TABLE_HANDLE);
-	userdata = nftnl_table_get_data(table, NFTNL_TABLE_USERDATA, &len);
-	reading->has_userdata = userdata != NULL;
-	reading->out->marked = userdata && is_our_comment(userdata, len);
-	/* Not by libnftnl: versions before 1.2.0 do not know it. */
-	mnl_attr_for_each(attr, nlh, sizeof(struct nfgenmsg))
-		if (mnl_attr_get_type(attr) == TABLE_OWNER &&
-		    mnl_attr_validate(attr, MNL_TYPE_U32) >= 0)
-			reading->out->owner_portid = ntohl(mnl_attr_get_u32(attr));
-	nftnl_table_free(table);
+	out->exists = true;
+	attr_be64(tb[NFTA_TABLE_HANDLE], &out->handle);
+	attr_be32(tb[TABLE_OWNER], &out->owner_portid);
+	reading->has_userdata = tb[NFTA_TABLE_USERDATA] != NULL;
+	out->marked = is_marked(tb[NFTA_TABLE_USERDATA]);
 	return 0;
 }
 
@@ -93,23 +87,20 @@ struct chain_question {
 
 static int read_chain(const struct nlmsghdr *nlh, void *data)
 {
+	const struct nlattr *tb[NFTA_CHAIN_MAX + 1], *hook[NFTA_HOOK_MAX + 1];
 	struct chain_question *question = data;
-	struct nftnl_chain *chain = nftnl_chain_alloc();
+	uint32_t number, priority, policy;
 	const char *type;
 
-	if (!chain)
-		return -ENOMEM;
-	if (nftnl_chain_nlmsg_parse(nlh, chain) < 0) {
-		nftnl_chain_free(chain);
+	if (attr_table_of_message(tb, NFTA_CHAIN_MAX, nlh, sizeof(struct nfgenmsg)))
 		return -EBADMSG;
-	}
-	type = nftnl_chain_get_str(chain, NFTNL_CHAIN_TYPE);
+	type = attr_text(tb[NFTA_CHAIN_TYPE]);
 	question->fits = type && strcmp(type, "filter") == 0 &&
-		nftnl_chain_is_set(chain, NFTNL_CHAIN_HOOKNUM) &&
-		nftnl_chain_get_u32(chain, NFTNL_CHAIN_HOOKNUM) == question->hook->number &&
-		nftnl_chain_get_s32(chain, NFTNL_CHAIN_PRIO) == HOOK_PRIORITY &&
-		nftnl_chain_get_u32(chain, NFTNL_CHAIN_POLICY) == NF_ACCEPT;
-	nftnl_chain_free(chain);
+		attr_table_of_nest(hook, NFTA_HOOK_MAX, tb[NFTA_CHAIN_HOOK]) == 0 &&
+		attr_be32(hook[NFTA_HOOK_HOOKNUM], &number) && number == question->hook->number &&
+		attr_be32(hook[NFTA_HOOK_PRIORITY], &priority) &&
+		(int32_t)priority == HOOK_PRIORITY &&
+		attr_be32(tb[NFTA_CHAIN_POLICY], &policy) && policy == NF_ACCEPT;
 	return 0;
 }
 
@@ -144,16 +135,13 @@ static const struct rule *expected_rule(struct reading *reading, const char *cha
 	return NULL;
 }
 
-static int compare_rule(struct reading *reading, const struct nftnl_rule *standing)
+static int compare_rule(struct reading *reading, const struct nlattr *const *standing)
 {
-	const char *chain = nftnl_rule_get_str(standing, NFTNL_RULE_CHAIN);
+	const char *chain = attr_text(standing[NFTA_RULE_CHAIN]);
 	const struct rule *rule = chain ? expected_rule(reading, chain) : NULL;
 	struct nftnl_rule *wanted;
-	const void *userdata;
-	uint32_t len = 0;
 
-	userdata = nftnl_rule_get_data(standing, NFTNL_RULE_USERDATA, &len);
-	if (!reading->has_userdata && userdata && is_our_comment(userdata, len))
+	if (!reading->has_userdata && is_marked(standing[NFTA_RULE_USERDATA]))
 		reading->out->marked = true;
 	if (!rule) {
 		reading->differs = true;
@@ -162,7 +150,7 @@ static int compare_rule(struct reading *reading, const struct nftnl_rule *standi
 	wanted = rule_build(reading->config, rule);
 	if (!wanted)
 		return -ENOMEM;
-	if (!expr_all_equal(standing, wanted))
+	if (!expr_all_equal(standing[NFTA_RULE_EXPRESSIONS], wanted))
 		reading->differs = true;
 	nftnl_rule_free(wanted);
 	return 0;
@@ -170,22 +158,14 @@ static int compare_rule(struct reading *reading, const struct nftnl_rule *standi
 
 static int read_rule(const struct nlmsghdr *nlh, void *data)
 {
-	struct nftnl_rule *rule = nftnl_rule_alloc();
+	const struct nlattr *tb[NFTA_RULE_MAX + 1];
 	const char *table;
-	int err = 0;
 
-	if (!rule)
-		return -ENOMEM;
-	if (nftnl_rule_nlmsg_parse(nlh, rule) < 0) {
-		nftnl_rule_free(rule);
+	if (attr_table_of_message(tb, NFTA_RULE_MAX, nlh, sizeof(struct nfgenmsg)))
 		return -EBADMSG;
-	}
 	/* Old kernels do not filter a dump by table. */
-	table = nftnl_rule_get_str(rule, NFTNL_RULE_TABLE);
-	if (table && strcmp(table, RULESET_TABLE) == 0)
-		err = compare_rule(data, rule);
-	nftnl_rule_free(rule);
-	return err;
+	table = attr_text(tb[NFTA_RULE_TABLE]);
+	return table && strcmp(table, RULESET_TABLE) == 0 ? compare_rule(data, tb) : 0;
 }
 
 static int ask_rules(struct nl *nl, struct reading *reading)
