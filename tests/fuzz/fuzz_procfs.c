@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Every file of /proc/PID that we parse: the same bytes are offered to each parser. */
+/* Every file of /proc/PID that we parse: the same bytes are offered to each parser, and stand in each
+ * file. */
 #include "cgroup.h"
+#include "files.h"
 #include "fuzz.h"
+#include "procfd.h"
 #include "procfs.h"
 
 #include <assert.h>
@@ -14,6 +17,32 @@ static void check_place(const struct cgroup_place *place)
 	assert((place->container_id[0] != '\0') == (place->container_runtime != NULL));
 }
 
+/* What is read is what is parsed. */
+static void read_files(const char *bytes, size_t size, int stat_result, int status_result)
+{
+	struct procfd_identity who;
+	struct procfs_status status;
+	struct procfs_stat stat;
+	uint32_t pids[4], number;
+	uint64_t inode;
+	int n;
+
+	files_begin((const uint8_t *)bytes, size);
+	n = procfs_read_stat(FILES_DIRECTORY, &stat);
+	assert(size > 1024 || n == stat_result);
+	n = procfs_read_status(FILES_DIRECTORY, &status);
+	assert(size > 4096 || n == status_result);
+	procfs_read_number(FILES_DIRECTORY, "loginuid", &number);
+	procfs_read_namespace(FILES_DIRECTORY, "ns/net", &inode);
+	if (procfd_identify(FILES_DIRECTORY, FILES_DIRECTORY, &who) == 0)
+		assert(who.pid != 0);
+	if (procfd_socket(FILES_DIRECTORY, 3, &inode) == 1)
+		assert(size >= sizeof("socket:[1]") - 1);
+	n = procfd_children(FILES_DIRECTORY, 1, pids, 4);
+	assert(n >= 0 && n <= 4);
+	files_end();
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const char *bytes = (const char *)data, *path;
@@ -23,11 +52,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	uint64_t inode;
 	uint32_t number;
 	bool deleted;
+	int stat_result, status_result;
 	size_t len;
 
-	if (procfs_parse_stat(bytes, size, &stat) == 0)
+	stat_result = procfs_parse_stat(bytes, size, &stat);
+	if (stat_result == 0)
 		assert(memchr(stat.comm, '\0', sizeof(stat.comm)));
-	if (procfs_parse_status(bytes, size, &status) == 0)
+	status_result = procfs_parse_status(bytes, size, &status);
+	if (status_result == 0)
 		assert(memchr(status.comm, '\0', sizeof(status.comm)));
 	procfs_parse_number(bytes, size, &number);
 	procfs_parse_namespace(bytes, size, &inode);
@@ -41,5 +73,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check_place(&place);
 	cgroup_describe(bytes, size, &place);
 	check_place(&place);
+	read_files(bytes, size, stat_result, status_result);
 	return 0;
 }

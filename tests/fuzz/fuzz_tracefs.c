@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "cgroupfs.h"
 #include "fuzz.h"
 #include "sample.h"
 #include "tracefs.h"
@@ -16,6 +17,8 @@ static void try_mountinfo(const uint8_t *data, size_t size)
 	memcpy(line, data, size);
 	line[size] = '\0';
 	if (tracefs_mountinfo_line(line, path, sizeof(path), &is_debugfs))
+		assert(strnlen(path, sizeof(path)) < sizeof(path));
+	if (cgroupfs_mount_point(line, path, sizeof(path)))
 		assert(strnlen(path, sizeof(path)) < sizeof(path));
 	free(line);
 }

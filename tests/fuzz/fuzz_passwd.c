@@ -1,0 +1,77 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* /etc/passwd, read twice as it grows, and /etc/machine-id. */
+#include "files.h"
+#include "fuzz.h"
+#include "host.h"
+#include "passwd.h"
+
+#include <assert.h>
+#include <stdbool.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SECOND_NS 1000000000ULL
+
+/* It begins a line, and a colon is behind it. */
+static bool stands(const char *name, const uint8_t *data, size_t size)
+{
+	size_t len = strlen(name);
+
+	for (size_t at = 0; at + len < size; at++)
+		if ((at == 0 || data[at - 1] == '\n') && memcmp(data + at, name, len) == 0 &&
+		    data[at + len] == ':')
+			return true;
+	return false;
+}
+
+static void check(const struct passwd *p, uint32_t id, const uint8_t *data, size_t size)
+{
+	const char *name = passwd_name(p, id);
+
+	assert(strlen(name) <= PASSWD_NAME_MAX && !strpbrk(name, ":\n"));
+	assert(!*name || stands(name, data, size));
+}
+
+/* Asks for every number that stands there. */
+static void check_all(const struct passwd *p, const uint8_t *data, size_t size)
+{
+	bool within = false;
+	uint32_t id = 0;
+
+	for (size_t i = 0; i < size; i++) {
+		bool digit = data[i] >= '0' && data[i] <= '9';
+
+		if (within && !digit)
+			check(p, id, data, size);
+		id = digit ? (within ? id * 10 : 0) + (data[i] - '0') : id;
+		within = digit;
+	}
+	check(p, UINT32_MAX, data, size);
+}
+
+static void check_host(void)
+{
+	struct host h;
+
+	assert(host_init(&h, NULL) == 0);
+	assert(!*h.id || (strlen(h.id) == 32 && strspn(h.id, "0123456789abcdef") == 32));
+	assert(memchr(h.boot_id, '\0', sizeof(h.boot_id)) && !strchr(h.boot_id, '\n'));
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	struct passwd *p;
+
+	assert(passwd_new(&p, "/etc/passwd") == 0);
+	files_begin(data, size / 2);
+	passwd_update(p, SECOND_NS);
+	check_all(p, data, size / 2);
+	files_begin(data, size);
+	passwd_update(p, 3 * SECOND_NS);
+	check_all(p, data, size);
+	if (size < 64)	/* more is no id */
+		check_host();
+	files_end();
+	passwd_free(p);
+	return 0;
+}
