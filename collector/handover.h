@@ -14,13 +14,13 @@ enum handover_kind {
 	HANDOVER_GROUP, HANDOVER_CONNTRACK, HANDOVER_RULES, HANDOVER_ACCOUNT, HANDOVER_KINDS
 };
 
-/* How far a run has come. */
+/* How far a run has come. Truths are bytes, of which a file may hold any. */
 struct account_sums {
 	struct ruleset_counts counts;	/* the rules' counters, as far as they are accounted for */
 	uint32_t pending;		/* packets received, for which nothing is written yet */
 	uint32_t next_sequence;		/* of the group's packets */
-	bool numbered;			/* that is known */
-	bool known;			/* anything is: it may have ended before */
+	uint8_t numbered;		/* that is known */
+	uint8_t known;			/* anything is: it may have ended before */
 };
 
 /* What the next run has to know, in a file in memory. */
@@ -28,7 +28,7 @@ struct account {
 	char magic[8];
 	uint32_t hooks, protocols, rule_limit;
 	uint16_t group;
-	bool loopback, conntrack;
+	uint8_t loopback, conntrack;
 	struct account_sums sums;
 };
 

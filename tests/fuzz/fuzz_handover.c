@@ -1,0 +1,195 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * What a service manager passes on, twice: the second run gets what the first one left. Input: a
+ * line each for LISTEN_FDS, LISTEN_FDNAMES, FDSTORE, NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID
+ * (empty: not set), and then the account of the run before.
+ */
+#include "fuzz.h"
+#include "handover.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+#define LISTEN_FIRST 3
+#define PASSED_MAX 64
+#define MADE 100	/* the descriptor of a file in memory */
+
+static const char *const names[] = {
+	"LISTEN_FDS", "LISTEN_FDNAMES", "FDSTORE", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+};
+#define NAMES (sizeof(names) / sizeof(names[0]))
+
+/* What handover.c sees in place of the environment and of the descriptors. */
+static struct {
+	bool ours;
+	char values[NAMES][256];
+	char pid[16];
+	bool open[MADE + 1];
+	uint8_t account[256];
+	size_t account_len;
+} world;
+
+char *getenv(const char *name)
+{
+	extern char **environ;
+	size_t len = strlen(name);
+
+	if (!world.ours) {
+		for (char **e = environ; *e; e++)
+			if (strncmp(*e, name, len) == 0 && (*e)[len] == '=')
+				return *e + len + 1;
+		return NULL;
+	}
+	if (strcmp(name, "LISTEN_PID") == 0)
+		return world.pid;
+	for (size_t i = 0; i < NAMES; i++)
+		if (strcmp(name, names[i]) == 0)
+			return world.values[i][0] ? world.values[i] : NULL;
+	return NULL;
+}
+
+int unsetenv(const char *name)
+{
+	(void)name;
+	assert(world.ours);
+	return 0;
+}
+
+static bool is_passed(int fd)
+{
+	return world.ours && fd >= LISTEN_FIRST && fd <= MADE && world.open[fd];
+}
+
+int close(int fd)
+{
+	if (!world.ours)
+		return close_range((unsigned int)fd, (unsigned int)fd, 0);
+	assert(is_passed(fd));
+	world.open[fd] = false;
+	return 0;
+}
+
+int fcntl(int fd, int command, ...)
+{
+	assert(is_passed(fd) && command == F_SETFD);
+	return 0;
+}
+
+int memfd_create(const char *name, unsigned int flags)
+{
+	(void)name;
+	assert(world.ours && flags == MFD_CLOEXEC && !world.open[MADE]);
+	world.open[MADE] = true;
+	world.account_len = 0;
+	return MADE;
+}
+
+ssize_t pread(int fd, void *buf, size_t len, off_t at)
+{
+	assert(is_passed(fd) && at == 0);
+	if (len > world.account_len)
+		len = world.account_len;
+	memcpy(buf, world.account, len);
+	return (ssize_t)len;
+}
+
+ssize_t pwrite(int fd, const void *buf, size_t len, off_t at)
+{
+	assert(is_passed(fd) && (size_t)at + len <= sizeof(world.account));
+	memcpy(world.account + at, buf, len);
+	if (world.account_len < (size_t)at + len)
+		world.account_len = (size_t)at + len;
+	return (ssize_t)len;
+}
+
+/* Descriptors are passed to a process that the manager has started: as many as it says. */
+static void pass(unsigned long count)
+{
+	memset(world.open, 0, sizeof(world.open));
+	for (unsigned long i = 0; i < count && i < PASSED_MAX; i++)
+		world.open[LISTEN_FIRST + i] = true;
+}
+
+/* Everything is closed, or was taken; what nobody looked at is the manager's. */
+static void check_closed(bool looked)
+{
+	for (int fd = LISTEN_FIRST; fd <= MADE; fd++)
+		assert(!looked || !world.open[fd]);
+}
+
+static void run(const struct options *options, const struct account_sums *sums, bool again)
+{
+	struct handover h;
+	int group;
+
+	handover_open(&h, options);
+	assert(!h.same_rules || h.received);
+	assert(!h.received || h.fds[HANDOVER_ACCOUNT] >= 0);
+	if (again && h.received)
+		assert(h.same_rules && h.account.sums.known == sums->known &&
+		       h.account.sums.pending == sums->pending &&
+		       h.account.sums.counts.matched == sums->counts.matched);
+	group = handover_take(&h, HANDOVER_GROUP);
+	if (group >= 0)
+		close(group);
+	handover_note(&h, sums);
+	handover_close(&h);
+}
+
+static void watch(void)
+{
+	struct notify n;
+
+	world.ours = true;
+	notify_open(&n);
+	world.ours = false;
+	assert(n.fd >= 0 || n.watchdog_ns == 0);
+	assert(n.watchdog_ns <= UINT64_MAX / 2);
+	notify_close(&n);
+}
+
+static const uint8_t *take_line(const uint8_t *at, const uint8_t *end, char value[static 256])
+{
+	const uint8_t *newline = memchr(at, '\n', (size_t)(end - at));
+	size_t len = (size_t)((newline ? newline : end) - at);
+
+	snprintf(value, 256, "%.*s", (int)(len < 255 ? len : 255), (const char *)at);
+	return newline ? newline + 1 : end;
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static const struct account_sums sums = {
+		.counts = { .matched = 5, .limited = 1 }, .pending = 2, .known = true,
+	};
+	static struct options options;
+	const uint8_t *end = data + size;
+	bool looked;
+
+	if (!options.group)
+		assert(options_init(&options) == 0);
+	for (size_t i = 0; i < NAMES; i++)
+		data = take_line(data, end, world.values[i]);
+	snprintf(world.pid, sizeof(world.pid), "%d", getpid());
+	if (strcmp(world.values[5], "self") == 0)
+		strcpy(world.values[5], world.pid);
+	world.account_len = (size_t)(end - data) < 256 ? (size_t)(end - data) : 256;
+	memcpy(world.account, data, world.account_len);
+
+	looked = world.values[1][0] && strtoul(world.values[0], NULL, 10) <= PASSED_MAX;
+	for (int i = 0; i < 2; i++) {
+		pass(strtoul(world.values[0], NULL, 10));
+		world.ours = true;
+		run(&options, &sums, i == 1);
+		check_closed(looked);
+		world.ours = false;
+	}
+	watch();
+	return 0;
+}
