@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* /etc/passwd, read twice as it grows, and /etc/machine-id. */
+/* /etc/passwd, sometimes read twice as it grows, and /etc/machine-id. */
 #include "files.h"
 #include "fuzz.h"
 #include "host.h"
@@ -63,9 +63,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct passwd *p;
 
 	assert(passwd_new(&p, "/etc/passwd") == 0);
-	files_begin(data, size / 2);
-	passwd_update(p, SECOND_NS);
-	check_all(p, data, size / 2);
+	if (size % 4 == 1) {	/* not always: what takes time is to open it */
+		files_begin(data, size / 2);
+		passwd_update(p, SECOND_NS);
+		check_all(p, data, size / 2);
+	}
 	files_begin(data, size);
 	passwd_update(p, 3 * SECOND_NS);
 	check_all(p, data, size);

@@ -61,10 +61,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(procnet_lookup(FILES_DIRECTORY, asked, 2, &invalid) == 0);
 	for (int i = 0; i < 2; i++)
 		assert(!last[i].found || asked[i].found);
-	asked[0].tuple.protocol = IPPROTO_UDP;
-	assert(procnet_lookup(FILES_DIRECTORY, asked, 1, NULL) == 0);
-	assert(portid_process(FILES_DIRECTORY, 12, 617, &number, comm) < 0);
-	assert(nflog_group_holder(617, &number) == 0);
+	if (size % 4 == 1) {	/* not always: what takes time is to open them */
+		asked[0].tuple.protocol = IPPROTO_UDP;
+		assert(procnet_lookup(FILES_DIRECTORY, asked, 1, NULL) == 0);
+		assert(portid_process(FILES_DIRECTORY, 12, 617, &number, comm) < 0);
+		assert(nflog_group_holder(617, &number) == 0);
+	}
 	files_end();
 	return 0;
 }
