@@ -381,6 +381,28 @@ static void a_filter_knows_protocols_apart(void **state)
 	ruleset_close(r);
 }
 
+/* A copy that the kernel makes belongs to no socket. */
+static void a_packet_without_a_user_is_not_left_out_for_its_user(void **state)
+{
+	struct ruleset_config config = stage_config();
+	struct ruleset *r = create(&config);
+
+	(void)state;
+	if (system("nft 'add table ip copies; add chain ip copies output { type filter hook output "
+		   "priority -300; }; add rule ip copies output tcp dport 8080 dup to " NETNS_PEER4
+		   " device \"eth0\"' 2>/dev/null")) {
+		ruleset_close(r);
+		skip();
+	}
+	filter_by(r, (const char *const []) { "user=1", NULL }, NULL);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
+	counted(r, 1, 1);
+	filter_by(r, (const char *const []) { "net=203.0.113.0/24", NULL }, NULL);
+	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
+	counted(r, 1, 3);
+	ruleset_close(r);
+}
+
 static void only_an_owned_table_has_a_filter(void **state)
 {
 	struct ruleset_config config = stage_config();
@@ -429,6 +451,8 @@ int main(void)
 		cmocka_unit_test_setup(a_filter_leaves_out_and_counts_and_changes_without_a_gap,
 				       flush),
 		cmocka_unit_test_setup(a_filter_knows_protocols_apart, flush),
+		cmocka_unit_test_setup(a_packet_without_a_user_is_not_left_out_for_its_user,
+				       flush),
 		cmocka_unit_test_setup(only_an_owned_table_has_a_filter, flush),
 		cmocka_unit_test_setup(the_largest_filter_fits, flush),
 		cmocka_unit_test_setup(loopback_counts_only_when_asked_for, flush),
