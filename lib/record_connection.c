@@ -76,28 +76,33 @@ static void add_run_id(struct json *j, const struct record *r, const char *key,
 	json_close_text(j);
 }
 
+/* What is the same for all of one kind, as printed: member by member it takes a tenth of the time. */
+static void add_kind(struct json *j, const struct view *v)
+{
+	static const char head[] = "\"kind\":\"event\",\"category\":[\"network\"],"
+		"\"type\":[\"connection\",\"";
+	static const char *const kinds[] = {
+		"start\"],\"action\":\"connection_attempted",
+		"end\"],\"action\":\"connection_ended",
+		"info\"],\"action\":\"connection_open",
+	};
+	static const char denied[] = "end\",\"denied\"],\"action\":\"connection_ended";
+
+	json_members(j, head, sizeof(head) - 1);
+	if (v->action == RECORD_CONNECTION_ENDED && v->flow->reason == REASON_BLOCKED)
+		json_add_word(j, denied);
+	else
+		json_add_word(j, kinds[v->action]);
+	json_add_word(j, "\",\"module\":\"nfwho\",\"dataset\":\"nfwho.connection\"");
+}
+
 static void add_event(struct record *r, struct json *j, const struct view *v)
 {
-	static const char *const actions[] = { "connection_attempted", "connection_ended",
-					       "connection_open" };
-	static const char *const types[] = { "start", "end", "info" };
 	const struct flow *flow = v->flow;
 	uint64_t sequence = ++r->sequence;
 
 	json_open(j, "event");
-	json_word(j, "kind", "event");
-	json_open_array(j, "category");
-	json_word(j, NULL, "network");
-	json_close_array(j);
-	json_open_array(j, "type");
-	json_word(j, NULL, "connection");
-	json_word(j, NULL, types[v->action]);
-	if (v->action == RECORD_CONNECTION_ENDED && flow->reason == REASON_BLOCKED)
-		json_word(j, NULL, "denied");
-	json_close_array(j);
-	json_word(j, "action", actions[v->action]);
-	json_word(j, "module", "nfwho");
-	json_word(j, "dataset", "nfwho.connection");
+	add_kind(j, v);
 	add_run_id(j, r, "id", ":", sequence);
 	json_number(j, "sequence", sequence);
 	add_time(r, j, "created", v->context->now_real_ns);
