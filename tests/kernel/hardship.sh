@@ -1,0 +1,241 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+#
+# hardship.sh [all]
+#
+# What can befall a running collector other than a call that fails: no descriptors left, netlink
+# messages cut or late, a clock that is set, no memory, no tracefs, a /proc that hides processes, a
+# CPU that leaves and comes back. It may go on with less and has to say so; it may not die, hang,
+# write a wrong record or lose one without a word. With "all", every message and every allocation
+# has its turn: about half an hour.
+
+# Mounts that nobody else sees, and that are gone with this script.
+if [[ ! ${NFWHO_OWN_MOUNTS:-} ]]; then
+	NFWHO_OWN_MOUNTS=1 exec unshare --mount --propagation private "$0" "$@"
+fi
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/judge.sh"
+
+preloads=$NFWHO_BUILD/tests/kernel
+[[ -e $preloads/mangle.so ]] || skip_all "$preloads/mangle.so is not built"
+all=0
+[[ ${1:-} == all ]] && all=1
+cpu=/sys/devices/system/cpu/cpu1/online
+
+# with LIBRARY VARIABLE=VALUE… : for `one`.
+with()
+{
+	preloaded=(env "LD_PRELOAD=$preloads/$1.so" "FAULT_TELL=$told" "${@:2}")
+}
+
+# --- no descriptors
+
+descriptors_taken()
+{
+	local has
+
+	has=$(find "/proc/$collector/fd" -type l | wc -l)
+	prlimit --pid "$collector" --nofile="$((has + spare)):"
+}
+
+descriptors_given()
+{
+	gone "$collector" || prlimit --pid "$collector" --nofile=1024:
+}
+
+# As many as it has, or one more, and none for whatever it wants to open.
+no_descriptors()
+{
+	local befall=descriptors_taken relent=descriptors_given spare
+
+	for spare in 0 1; do
+		must_tell=1 recovers=1 one "$spare descriptors" env
+	done
+	verdict "without descriptors it goes on, says so, and recovers"
+}
+
+# --- netlink
+
+mangled()
+{
+	local how
+
+	for how in cut short long tiny; do
+		with mangle "FAULT_NETLINK=$how" "FAULT_WHILE=$on"
+		recovers=1 one "messages that are $how for a while" "${preloaded[@]}"
+		with mangle "FAULT_NETLINK=$how"
+		one "messages that are $how from the start" "${preloaded[@]}"
+		((all)) && each_message "$how"
+		verdict "netlink messages that are $how"
+	done
+}
+
+# Each takes longer than a batch of NFLOG, a request and the pause between two wake-ups.
+late()
+{
+	recovers=1 one "messages that are late for a while" "$NFWHO_BUILD/tests/kernel/fault" \
+		recvmsg 30 1-40 --while "$on" --tell "$told"
+	# What is read too late is nobody's, which is what its record says.
+	one "messages that are late from the start" "$NFWHO_BUILD/tests/kernel/fault" \
+		recvmsg 20 1-60
+	verdict "netlink messages that are late"
+}
+
+each_message()
+{
+	local number
+
+	for number in {1..60}; do
+		with mangle "FAULT_NETLINK=$1" "FAULT_MESSAGES=$number"
+		one "message $number $1" "${preloaded[@]}"
+		((seen < number)) && break
+	done
+}
+
+# --- the clock
+
+clock_set()
+{
+	echo "$step" >"$work/clock"
+}
+
+clock_set_back()
+{
+	echo 0 >"$work/clock"
+}
+
+# Records of a clock that was set are as wrong as the clock, but no connection lasts longer for it.
+clock_is_set()
+{
+	local befall=clock_set relent=clock_set_back step
+
+	for step in 3600 -3600 $( ((all)) && echo 1 -1 315360000 -31536000); do
+		clock_set_back
+		with clock "FAULT_CLOCK=$work/clock"
+		one "the clock is set by $step s" "${preloaded[@]}"
+		check "the clock is set by $step s: all is named" \
+			test "$(figure right) $(figure missing)" == "18 0"
+		equal "the clock is set by $step s: no connection took longer than it did" "$(jq -c '
+			select(.event.duration != null and
+			       (.event.duration < 0 or .event.duration > 60e9)) |
+			[.event.action, .event.duration]' "$records")" ""
+	done
+	verdict "a clock that is set"
+}
+
+# --- memory
+
+# Which allocations are tried: here and there, or each.
+allocations()
+{
+	if ((all)); then
+		seq 1 "$1"
+	else
+		seq 3 "$(($1 / 6 + 1))" "$1"
+	fi
+}
+
+no_memory()
+{
+	local number whole
+
+	((sanitized)) && { skip "no memory" "the sanitizer allocates by itself"; return; }
+	with short_of_memory FAULT_ALLOCATION=0
+	one "allocations counted" "${preloaded[@]}"
+	whole=$seen
+	check "allocations are counted" test "$whole" -gt 50
+	for number in $(allocations "$whole"); do
+		with short_of_memory "FAULT_ALLOCATION=$number"
+		one "allocation $number of $whole" "${preloaded[@]}"
+	done
+	for number in $((whole / 3)) $((whole * 3 / 4)); do
+		with short_of_memory "FAULT_ALLOCATION=$number-"
+		one "no memory after allocation $number of $whole" "${preloaded[@]}"
+	done
+	verdict "an allocation that fails"
+}
+
+# --- what is mounted
+
+no_tracefs()
+{
+	umount -l /sys/kernel/tracing 2>"$work/out"
+	umount -l /sys/kernel/debug/tracing 2>"$work/out"
+	one "without tracefs" env
+	is_sound || problem "without tracefs it does not trace"
+	[[ ! $problems ]] || bad=1
+	verdict "without tracefs it mounts its own"
+	must_tell=1 one "without tracefs and the right to mount it" \
+		setpriv --bounding-set=-sys_admin --inh-caps=-sys_admin --
+	check "without the right to, it says that there is no trace" grep -q 'no trace' "$said"
+	verdict "without tracefs and the right to mount it"
+}
+
+processes_hidden()
+{
+	mount -o remount,hidepid=2 /proc
+}
+
+processes_shown()
+{
+	mount -o remount,hidepid=0 /proc
+}
+
+# A mount of its own, which is changed while the collector runs.
+hidden_processes()
+{
+	local befall=processes_hidden relent=processes_shown
+
+	mount -t proc nfwho-hidden /proc || { skip "/proc hides processes" "none can be mounted"; return; }
+	one "hidepid=2 with CAP_SYS_PTRACE" env
+	must_tell=1 recovers=1 one "hidepid=2 without CAP_SYS_PTRACE" \
+		setpriv --bounding-set=-sys_ptrace --inh-caps=-sys_ptrace --
+	verdict "/proc hides processes for a while"
+	umount -l /proc
+}
+
+# --- a CPU
+
+cpu_off()
+{
+	echo 0 >"$cpu"
+}
+
+cpu_on()
+{
+	echo 1 >"$cpu"
+}
+
+# Only when asked for: everybody on the machine feels it.
+cpu_leaves()
+{
+	local befall=cpu_off relent=cpu_on
+
+	if [[ ! ${NFWHO_TEST_CPU_HOTPLUG:-} || ! -w $cpu ]]; then
+		skip "a CPU leaves and comes back" "NFWHO_TEST_CPU_HOTPLUG is not set, or cpu1 stays"
+		return
+	fi
+	trap 'cpu_on; cleanup' EXIT
+	# Not before a ledger, but at the first packet the new CPU is noticed. Who was too short-lived
+	# until then is nobody.
+	options=(--ledger-interval 3600)
+	one "cpu1 leaves and comes back" env
+	equal "a CPU leaves and comes back: no connection is missing" "$(figure missing)" 0
+	check "a CPU leaves and comes back: those before and meanwhile are named" \
+		test "$(figure right)" -ge 12
+	options=()
+	verdict "a CPU leaves and comes back"
+}
+
+netns_pair
+serve 80
+sound_run
+no_descriptors
+mangled
+late
+clock_is_set
+no_memory
+no_tracefs
+hidden_processes
+cpu_leaves
+finish

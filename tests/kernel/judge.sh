@@ -1,0 +1,224 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# shellcheck shell=bash
+#
+# One run with a fault: connections before it, while it lasts and after it, the configuration read
+# again in the middle, and a judgement of all that came of it. Sourced after lib.sh by tests that
+# say with `one TITLE COMMAND…` by what the collector is started, and may set befall and relent.
+
+told=$work/told		# how often the call was made, and how often it failed
+on=$work/on		# there while the fault lasts
+program=$NFWHO
+options=()
+befall=file_made relent=file_removed	# functions: the fault begins, and ends
+status=0 seen=0 failures=0 problems='' bad=0 recovers=0
+brief=0		# no fault at work: only start and stop
+must_tell=0	# whatever the counts say, what is not sound has to be told
+
+ready_or_gone()
+{
+	gone "$collector" || collector_ready 617 nfwho
+}
+
+read_again()
+{
+	gone "$collector" || grep -q 'configuration read again\|reload refused' "$said"
+}
+
+begin()
+{
+	counted=0
+	[[ $* == *"$told"* ]] && counted=1
+	: >"$records"
+	rm -f "$work"/*.tsv "$work/file.json" "$work/metrics.prom" "$told"
+	nsenter --net="/run/netns/$HERE" -- "$@" "$program" run --rate 0 --rate-total 0 \
+		--ledger-interval 1 --output stdout --output "file:$work/file.json" \
+		--metrics "$work/metrics.prom" "${options[@]}" >"$records" 2>"$said" </dev/null &
+	collector=$!
+	wait_for 10 ready_or_gone || problem "it is neither ready nor gone after 10 s"
+}
+
+# Two that are answered and one that is refused, twice.
+work()
+{
+	gone "$collector" && return
+	here "$load" short --to "$peer4:80" --to "[$peer6]:80" --to "$peer4:9" --count 6 \
+		--truth "$work/$1.tsv" 2>"$work/load"
+	wait_for 1 all_known
+}
+
+all_known()
+{
+	gone "$collector" ||
+		(($(grep -c connection_attempted "$records") >= $(tail -qn +2 "$work"/*.tsv | wc -l)))
+}
+
+reload()
+{
+	gone "$collector" && return
+	kill -HUP "$collector"
+	wait_for 2 read_again
+}
+
+# Sets status: how it ended.
+end()
+{
+	gone "$collector" || kill -TERM "$collector"
+	wait_for 10 gone "$collector" || {
+		problem "it does not stop"
+		kill -KILL "$collector"
+	}
+	wait "$collector"
+	status=$?
+	collector=
+	seen=0 failures=0
+	((counted)) && wait_for 5 test -s "$told" && read -r seen failures <"$told"
+}
+
+file_made()
+{
+	touch "$on"
+}
+
+file_removed()
+{
+	rm -f "$on"
+}
+
+problem()
+{
+	problems+="$*"$'\n'
+}
+
+truth()
+{
+	head -qn 1 "$work/before.tsv"
+	tail -qn +2 "$work"/*.tsv
+}
+
+figure()
+{
+	awk -v name="$1" -F '\t' '$1 == name { print $2; found = 1 } END { if (!found) print 0 }' \
+		"$work/figures"
+}
+
+# Every line whole; nobody named wrongly; what the last ledger says adds up.
+judge_records()
+{
+	local bounds=() name
+
+	for name in wrong wrong_user executable.wrong parent_pid.wrong extra duplicate \
+		duplicate_end ends_without_start ledger.own_gap; do
+		bounds+=(--at-most "$name=0")
+	done
+	: >"$work/figures"
+	[[ -e $work/before.tsv ]] || return
+	truth >"$work/truth"
+	"$compare" "$work/truth" "$records" "${bounds[@]}" >"$work/figures" 2>&1 ||
+		problem "$(grep '^BROKEN\|^#\|JSON' "$work/figures")"
+	[[ ! -s $work/file.json ]] || jq -e 'has("event")' "$work/file.json" >"$work/out" 2>&1 ||
+		problem "the file: $(tail -n 1 "$work/out")"
+	refused_otherwise && problem "refused connections ended otherwise: $(cat "$work/reasons")"
+}
+
+refused_otherwise()
+{
+	jq -r 'select(.event.action == "connection_ended" and .destination.port == 9) |
+		.event.reason // "refused"' "$records" 2>/dev/null | grep -v refused >"$work/reasons"
+}
+
+# Whether anybody could see that something was wrong: a line that a sound run does not write, or a
+# number in the ledger.
+is_told()
+{
+	local name
+
+	grep -vxFf "$work/usual" "$said" | grep -q . && return
+	for name in sequence_gap lost_tail enobufs undecodable evicted trace_lost conntrack_lost \
+		dropped; do
+		(($(figure "ledger.$name") > 0)) && return
+	done
+	return 1
+}
+
+# All that a sound run does, to the byte where that can be compared.
+is_sound()
+{
+	local all=18
+
+	((brief)) && all=6
+	((status == 0)) && { ((brief)) || read_again; } && [[ -s $work/metrics.prom ]] &&
+		[[ $(figure right) == "$all" && $(figure executable.right) == "$all" ]] &&
+		[[ $(figure ledger.kernel_gap) == 0 && $(figure ends_without_bytes) == 0 ]] &&
+		[[ $(figure reason.refused) == $((all / 3)) ]] &&
+		cmp -s "$records" "$work/file.json"
+}
+
+# Once the fault is over, all is as if it had not been.
+judge_recovery()
+{
+	[[ -e $work/after.tsv ]] || return
+	"$compare" "$work/after.tsv" "$records" --at-most missing=0 --at-most unnamed=0 \
+		>"$work/out" 2>&1 || problem "it does not recover: $(grep '^BROKEN\|^#' "$work/out")"
+}
+
+judge()
+{
+	case $status in
+	0) ;;
+	1 | 2) grep -q '^nfwho: ' "$said" || problem "it ends without a word" ;;
+	*) problem "it ends with status $status" ;;
+	esac
+	grep -q 'Sanitizer\|runtime error' "$said" && problem "a sanitizer has something to say"
+	judge_records
+	((recovers)) && judge_recovery
+	((failures == 0 && !must_tell)) || is_told || is_sound ||
+		problem "not a word of it: $(grep -v '[^0-9]0$' "$work/figures")"
+}
+
+# one TITLE COMMAND…: a run started by the command; what is wrong with it goes into $work/bad.
+one()
+{
+	local title=$1
+	shift
+
+	problems=
+	begin "$@"
+	work before
+	if ((!brief)); then
+		gone "$collector" || "$befall"
+		work during
+		reload
+		"$relent"
+		work after
+	fi
+	end
+	judge
+	[[ $problems ]] || return 0
+	bad=1
+	printf '%s\n%s\n%s\n' "--- $title" "$problems" "$(cat "$said")" >>"$work/bad"
+}
+
+# verdict TITLE: of all runs since the last one.
+verdict()
+{
+	if ((bad)); then
+		not_ok "$1"
+		cut -c 1-400 "$work/bad" | head -n 60 | sed 's/^/# /'
+	else
+		ok "$1"
+	fi
+	: >"$work/bad"
+	bad=0
+}
+
+# What is said where nothing fails.
+sound_run()
+{
+	: >"$work/usual"
+	: >"$work/bad"
+	one "a sound run" env
+	cp "$said" "$work/usual"
+	is_sound || problem "it is not sound"
+	[[ ! $problems ]] || bad=1
+	verdict "without a fault all is sound"
+}
