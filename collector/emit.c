@@ -36,6 +36,15 @@ static void fill_context(struct collector *c, const struct flow *f, struct recor
 	context->holders = join_shared_with(&c->join, f, &context->holder_count);
 }
 
+/* A record that could not be made is dropped, and counted where it would have gone. */
+static void hand_on(struct collector *c, enum output_format format, const char *line, int len)
+{
+	if (len > 0)
+		sinks_write(c->sinks, format, line, (size_t)len);
+	else
+		sinks_lose(c->sinks, format);
+}
+
 static void emit(struct collector *c, enum record_action action, const struct flow *f)
 {
 	unsigned int formats = sinks_formats(c->sinks);
@@ -46,18 +55,15 @@ static void emit(struct collector *c, enum record_action action, const struct fl
 	fill_context(c, f, &context);
 	if (formats & 1u << FORMAT_ECS) {
 		len = record_connection(c->record, action, f, &context, line, sizeof(line));
-		if (len > 0)
-			sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+		hand_on(c, FORMAT_ECS, line, len);
 	}
 	if (formats & 1u << FORMAT_ULOGD) {
 		len = record_ulogd(c->record, action, f, &context, line, sizeof(line));
-		if (len > 0)
-			sinks_write(c->sinks, FORMAT_ULOGD, line, (size_t)len);
+		hand_on(c, FORMAT_ULOGD, line, len);
 	}
 	if (formats & 1u << FORMAT_TEXT) {
 		len = record_text(c->record, action, f, &context, c->colour, line, sizeof(line));
-		if (len > 0)
-			sinks_write(c->sinks, FORMAT_TEXT, line, (size_t)len);
+		hand_on(c, FORMAT_TEXT, line, len);
 	}
 	c->ledger.written++;
 }
@@ -102,8 +108,7 @@ static void emit_packet(struct collector *c, const struct flow *f)
 	if (packet.has_uid && !(f->process && f->process->foreign_userns))
 		packet.user = passwd_name(c->users, f->uid);
 	len = ulogd_frame(&packet, frame, sizeof(frame));
-	if (len > 0)
-		sinks_write(c->sinks, FORMAT_PACKET, frame, (size_t)len);
+	hand_on(c, FORMAT_PACKET, frame, len);
 }
 
 bool emit_start(struct flow *f, void *data)
@@ -149,14 +154,12 @@ static void emit_summary(struct record_suppressed *s, void *data)
 		s->cgroup_path = owner_cgroup_path(c->owner, s->cgroup_id);
 	if (formats & 1u << FORMAT_ECS) {
 		len = record_suppressed(c->record, s, c->join.now_real_ns, line, sizeof(line));
-		if (len > 0)
-			sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+		hand_on(c, FORMAT_ECS, line, len);
 	}
 	if (formats & 1u << FORMAT_TEXT) {
 		len = record_suppressed_text(c->record, s, c->join.now_ns, c->colour, line,
 					     sizeof(line));
-		if (len > 0)
-			sinks_write(c->sinks, FORMAT_TEXT, line, (size_t)len);
+		hand_on(c, FORMAT_TEXT, line, len);
 	}
 }
 
@@ -190,8 +193,9 @@ void emit_ledger(struct collector *c)
 	int len = record_ledger(c->record, &c->ledger, sinks, count, c->join.now_real_ns, line,
 				sizeof(line));
 
-	if (len > 0)
-		sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+	hand_on(c, FORMAT_ECS, line, len);
+	if (len <= 0)
+		log_warning("no memory for the ledger: its sums are in the next one");
 	emit_metrics(c, sinks, count);
 }
 
@@ -200,6 +204,5 @@ void emit_gap(struct collector *c, const struct record_gap *gap)
 	char line[RECORD_MAX + 1];
 	int len = record_ruleset_gap(c->record, gap, c->join.now_real_ns, line, sizeof(line));
 
-	if (len > 0)
-		sinks_write(c->sinks, FORMAT_ECS, line, (size_t)len);
+	hand_on(c, FORMAT_ECS, line, len);
 }
