@@ -20,9 +20,11 @@
  * exit and takes its tid without a record of its own exit; all other threads are gone then.
  */
 #include "process_image.h"
+#include "process_proc.h"
 #include "process_table.h"
 #include "refstr.h"
 
+#include <errno.h>
 #include <string.h>
 
 #define READ_BITS(p) ((p)->read_known & ~(uint32_t)(PROCESS_PARENT | PROCESS_START))
@@ -61,6 +63,13 @@ static const char *name_of(struct process_table *t, const struct process *p, uin
 	const struct thread *thread = tid == p->pid ? NULL : thread_find(&t->threads, p->pid, tid);
 
 	return thread ? thread->comm : p->comm;
+}
+
+/* For what this record tells: as good as lost, so that /proc is asked before anybody is named. */
+static void no_memory(struct process_table *t, uint64_t time_ns)
+{
+	process_proc_heed(t, -ENOMEM);
+	process_lost(t, time_ns);
 }
 
 static void fork_thread(struct process_table *t, uint64_t time_ns, uint32_t pid, uint32_t tid,
@@ -119,8 +128,10 @@ void process_fork(struct process_table *t, uint64_t time_ns, uint32_t pid, uint3
 	if (before && is_before(t, before, time_ns))
 		return;
 	child = process_image_new(pid);
-	if (!child)
+	if (!child) {
+		no_memory(t, time_ns);
 		return;
+	}
 	if (parent)
 		inherit(t, child, parent, parent_tid);
 	child->forked = true;
@@ -171,8 +182,10 @@ void process_exec(struct process_table *t, uint64_t time_ns, uint32_t pid, const
 		return;
 	}
 	program = process_image_new(pid);
-	if (!program)
+	if (!program) {
+		no_memory(t, time_ns);
 		return;
+	}
 	program->seen_ns = program->checked_ns = time_ns;
 	set_executed(program, filename);
 	if (!p || p->exit_ns) {
@@ -200,8 +213,10 @@ static void rename_first(struct process_table *t, uint64_t time_ns, uint32_t pid
 		return;
 	if (!p) {
 		p = process_image_new(pid);
-		if (!p)
+		if (!p) {
+			no_memory(t, time_ns);
 			return;
+		}
 		p->seen_ns = p->checked_ns = time_ns;
 		process_insert(t, p);
 	}

@@ -80,8 +80,10 @@ static struct process *enter(struct process_table *t, int dir_fd, uint32_t pid,
 	struct procfs_stat stat;
 	void *context[] = { t, p };
 
-	if (!p)
+	if (!p) {
+		process_proc_heed(t, -ENOMEM);
 		return NULL;
+	}
 	t->stats.reads++;
 	if ((t->traced ? process_proc_all : process_proc_settled)(t, dir_fd, p, &stat) ||
 	    (start_ticks && stat.start_ticks != start_ticks)) {
