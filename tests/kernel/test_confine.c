@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* What the confined process cannot do any more, and what it still can. */
 #include "capability.h"
+#include "ifname.h"
 #include "mounts.h"
 #include "syscalls.h"
 
@@ -253,11 +254,22 @@ static int call_netlink_socket(void)
 	return outcome(socket(AF_NETLINK, SOCK_RAW | SOCK_CLOEXEC, 0));
 }
 
+/* The C library's own call tries one family after another then. */
+static int call_ifname_without_descriptors(void)
+{
+	struct ifname cache = { 0 };
+
+	while (dup(held) >= 0)
+		;
+	return ifname_get(&cache, 1, 0)[0] ? EEXIST : 0;
+}
+
 static void the_filter_lets_the_program_work(void **state)
 {
 	static const struct call calls[] = {
 		{ "reading", call_read }, { "writing where a directory is held", call_write_held },
 		{ "opening a cgroup by its id", call_handle_held },
+		{ "no name for a device without descriptors", call_ifname_without_descriptors },
 		{ "AF_UNIX", call_unix_socket }, { "AF_NETLINK", call_netlink_socket },
 		{ "AF_INET for an output", call_internet_socket, true },
 	};
