@@ -17,14 +17,6 @@
 
 #define READ_TRIES 3
 
-static void know(struct process *p, char **field, const char *bytes, size_t len, uint32_t bit)
-{
-	refstr_unref(*field);
-	*field = refstr_new(bytes, len);
-	if (*field)
-		p->known |= bit;
-}
-
 ssize_t process_proc_heed(struct process_table *t, ssize_t result)
 {
 	switch (-result) {
@@ -36,6 +28,17 @@ ssize_t process_proc_heed(struct process_table *t, ssize_t result)
 		t->stats.last_failure = (int)-result;
 	}
 	return result;
+}
+
+static void know(struct process_table *t, struct process *p, char **field, const char *bytes,
+		 size_t len, uint32_t bit)
+{
+	refstr_unref(*field);
+	*field = refstr_new(bytes, len);
+	if (*field)
+		p->known |= bit;
+	else
+		process_proc_heed(t, -ENOMEM);
 }
 
 static ssize_t read_file(struct process_table *t, int dir_fd, const char *name)
@@ -62,7 +65,7 @@ void process_proc_command_line(struct process_table *t, int dir_fd, struct proce
 	if (p->command_line_cut)
 		p->args_count = 0;
 	if (p->command_line_len)
-		know(p, &p->command_line, t->buffer, p->command_line_len, PROCESS_COMMAND_LINE);
+		know(t, p, &p->command_line, t->buffer, p->command_line_len, PROCESS_COMMAND_LINE);
 }
 
 int process_proc_executable(struct process_table *t, int dir_fd, struct process *p)
@@ -74,7 +77,7 @@ int process_proc_executable(struct process_table *t, int dir_fd, struct process 
 		return n;
 	len = procfs_parse_link(t->buffer, n, &p->executable_deleted);
 	if (len && t->buffer[0] == '/')
-		know(p, &p->executable, t->buffer, len, PROCESS_EXECUTABLE);
+		know(t, p, &p->executable, t->buffer, len, PROCESS_EXECUTABLE);
 	return 0;
 }
 
@@ -84,7 +87,7 @@ static void read_directory(struct process_table *t, int dir_fd, struct process *
 	bool deleted;
 
 	if (n > 0 && t->buffer[0] == '/')
-		know(p, &p->directory, t->buffer, procfs_parse_link(t->buffer, n, &deleted),
+		know(t, p, &p->directory, t->buffer, procfs_parse_link(t->buffer, n, &deleted),
 		     PROCESS_DIRECTORY);
 }
 
@@ -115,11 +118,11 @@ void process_proc_cgroup(struct process_table *t, int dir_fd, struct process *p)
 	if (!len)
 		return;
 	cgroup_describe(path, len, &place);
-	know(p, &p->cgroup, path, len, PROCESS_CGROUP);
+	know(t, p, &p->cgroup, path, len, PROCESS_CGROUP);
 	if (place.unit[0])
-		know(p, &p->unit, place.unit, strlen(place.unit), 0);
+		know(t, p, &p->unit, place.unit, strlen(place.unit), 0);
 	if (place.container_id[0])
-		know(p, &p->container_id, place.container_id, strlen(place.container_id), 0);
+		know(t, p, &p->container_id, place.container_id, strlen(place.container_id), 0);
 	if (p->container_id)
 		p->container_runtime = place.container_runtime;
 }
