@@ -21,6 +21,7 @@
 #include "portid.h"
 #include "procfs.h"
 #include "rules.h"
+#include "takeover.h"
 #include "sieve.h"
 
 #include <errno.h>
@@ -230,7 +231,8 @@ static bool take_over_conntrack(struct collector *c)
 {
 	int fd = handover_take(&c->handover, HANDOVER_CONNTRACK);
 
-	if (fd >= 0 && c->handover.same_rules && ct_adopt(&c->ct, fd) == 0)
+	c->conntrack_taken = fd >= 0 && c->handover.same_rules && ct_adopt(&c->ct, fd) == 0;
+	if (c->conntrack_taken)
 		return true;
 	if (fd >= 0)
 		close(fd);
@@ -526,8 +528,9 @@ int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
 		receive_handover, know_host, enter, open_outputs, open_metrics, open_tables,
-		open_trace, open_lookup, open_conntrack, open_group, open_limit, open_join,
-		give_up_rights, read_processes, take_older_connects, open_ruleset, guard_open,
+		open_trace, takeover_missed, open_lookup, open_conntrack, open_group, open_limit,
+		open_join, give_up_rights, read_processes, takeover_connections,
+		take_older_connects, open_ruleset, guard_open,
 		take_older_connections,
 	};
 
@@ -537,19 +540,6 @@ int collector_open(struct collector *c, const struct options *options)
 		if (steps[i](c))
 			return -1;
 	return 0;
-}
-
-void collector_keep(struct collector *c, const struct notify *n)
-{
-	struct handover *h = &c->handover;
-	int unwanted = handover_take(h, HANDOVER_RULES);
-
-	if (unwanted >= 0)
-		close(unwanted);
-	handover_keep(h, n, HANDOVER_ACCOUNT, h->fds[HANDOVER_ACCOUNT]);
-	handover_keep(h, n, HANDOVER_GROUP, nflog_group_fd(c->nflog));
-	handover_keep(h, n, HANDOVER_CONNTRACK, c->ct ? ct_fd(c->ct) : -1);
-	handover_keep(h, n, HANDOVER_RULES, c->ruleset_owned ? ruleset_fd(c->ruleset) : -1);
 }
 
 void collector_close(struct collector *c)

@@ -60,7 +60,9 @@ struct collector {
 
 	struct ruleset_counts before;	/* the counters when we began */
 	uint64_t proc_failures;		/* of the process table, when last said */
-	bool group_taken;	/* over from the last run, with what is queued */
+	bool counting;		/* connects are counted, for the next run */
+	bool conntrack_taken;	/* over from the last run, with what is queued */
+	bool group_taken;	/* the same */
 	bool colour;		/* text for a terminal that wants it */
 	bool reader_gone;	/* stdout's: time to stop */
 	uint32_t executed[256];	/* pids whose programs are new and not read yet */
@@ -94,9 +96,6 @@ void collector_ledger(struct collector *c);
 
 /* Writes what the rate limit held back since the last time. */
 void collector_summaries(struct collector *c);
-
-/* Gives the service manager the sockets, for the next run. */
-void collector_keep(struct collector *c, const struct notify *n);
 
 /* No more packets: the rules go, the group is unbound, what the kernel still held is read and
  * written, then the last ledger. */

@@ -11,6 +11,7 @@
 #include "collector.h"
 #include "emit.h"
 #include "log.h"
+#include "takeover.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -169,6 +170,7 @@ static void note_account(struct collector *c)
 		},
 		.pending = (uint32_t)c->ledger.pending,
 		.known = true,
+		.counting = c->counting,
 	};
 
 	sums.numbered = nflog_next_sequence(c->nflog, &sums.next_sequence);
@@ -307,7 +309,9 @@ static void stop_for_the_next(struct collector *c)
 	struct ledger *ledger = &c->ledger;
 
 	read_last_batch(c);
+	c->counting = c->perf && perf_count_connects(c->perf) == 0;
 	join_finish(&c->join, true);
+	takeover_leave(c);
 	collector_read_clocks(c);
 	count_sources(c);
 	count_matched(c);

@@ -11,8 +11,11 @@
  * follows the manager closes its copies, and with them table and group go.
  *
  * Limits: what queues is bounded by the sockets' buffers; what is more is lost and counted. Trace
- * rings die with the process: connects during the gap are named by the lower rungs. Connections
- * that were open have their start in the old run and their end in the new one (lib/resume).
+ * rings die with the process: connects during the gap are named by the lower rungs, and counted by
+ * events without a ring that the manager keeps. Connections that were open have their start in the
+ * old run and their end in the new one: their list is one more file in memory (lib/open_flows). It
+ * is written at the end of a run only: one that is killed leaves none, and its successor goes by
+ * conntrack's table (lib/resume).
  *
  * How far a run has come is noted after each drain, so that one that is killed leaves an account as
  * well: what it had read and not written is the loss with which the next ledger begins, and what it
@@ -21,6 +24,8 @@
  */
 #include "handover.h"
 
+#include "perf.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stddef.h>
@@ -28,16 +33,22 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define LISTEN_FIRST 3
 
-static const char magic[8] = "nfwho 2";
+/* 500 bytes for each of OPEN_FLOWS_MAX, and their processes. */
+#define FLOWS_BYTES_MAX (1l << 28)
+
+static const char magic[8] = "nfwho 4";
 
 static const char *const names[HANDOVER_KINDS] = {
 	[HANDOVER_GROUP] = "group", [HANDOVER_CONNTRACK] = "conntrack",
-	[HANDOVER_RULES] = "rules", [HANDOVER_ACCOUNT] = "account",
+	[HANDOVER_RULES] = "rules", [HANDOVER_ACCOUNT] = "account", [HANDOVER_FLOWS] = "flows",
 };
+
+static const char counter_name[] = "connects";
 
 static unsigned long number(const char *name)
 {
@@ -49,6 +60,11 @@ static unsigned long number(const char *name)
 static void file_under(struct handover *h, const char *name, size_t len, int fd)
 {
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
+	if (strlen(counter_name) == len && memcmp(counter_name, name, len) == 0 &&
+	    h->counter_count < HANDOVER_COUNTERS_MAX) {
+		h->counters[h->counter_count++] = fd;
+		return;
+	}
 	for (int i = 0; i < HANDOVER_KINDS; i++) {
 		if (strlen(names[i]) != len || memcmp(names[i], name, len) != 0 || h->fds[i] >= 0)
 			continue;
@@ -64,7 +80,8 @@ static void receive(struct handover *h)
 	unsigned long count = number("LISTEN_FDS");
 	const char *name = getenv("LISTEN_FDNAMES");
 
-	if (number("LISTEN_PID") != (unsigned long)getpid() || count > 64 || !name)
+	if (number("LISTEN_PID") != (unsigned long)getpid() ||
+	    count > HANDOVER_KINDS + HANDOVER_COUNTERS_MAX || !name)
 		return;
 	for (unsigned long i = 0; i < count; i++) {
 		size_t len = strcspn(name, ":");
@@ -98,9 +115,10 @@ void handover_open(struct handover *h, const struct options *options)
 	struct account now;
 	int fd;
 
-	*h = (struct handover) { .fds = { -1, -1, -1, -1 } };
+	*h = (struct handover) { .fds = { -1, -1, -1, -1, -1 } };
 	receive(h);
-	h->kept = number("FDSTORE") >= HANDOVER_KINDS;
+	h->room = number("FDSTORE");
+	h->kept = h->room >= HANDOVER_KINDS;
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDNAMES");
@@ -118,10 +136,19 @@ void handover_open(struct handover *h, const struct options *options)
 		fd = -1;
 	}
 	h->fds[HANDOVER_ACCOUNT] = fd;
+	if (h->kept && h->fds[HANDOVER_FLOWS] < 0)
+		h->fds[HANDOVER_FLOWS] = memfd_create("nfwho-flows", MFD_CLOEXEC);
+}
+
+static void close_counters(struct handover *h)
+{
+	while (h->counter_count)
+		close(h->counters[--h->counter_count]);
 }
 
 void handover_close(struct handover *h)
 {
+	close_counters(h);
 	for (int i = 0; i < HANDOVER_KINDS; i++) {
 		if (h->fds[i] >= 0)
 			close(h->fds[i]);
@@ -144,7 +171,67 @@ void handover_keep(const struct handover *h, const struct notify *n, enum handov
 		return;
 	notify_forget(n, names[kind]);
 	if (fd >= 0)
-		notify_store(n, names[kind], fd);
+		notify_store(n, names[kind], &fd, 1);
+}
+
+void handover_keep_counters(const struct handover *h, const struct notify *n, const int *fds,
+			    unsigned int count)
+{
+	if (!h->kept)
+		return;
+	notify_forget(n, counter_name);
+	if (count && count <= h->room - HANDOVER_KINDS)
+		notify_store(n, counter_name, fds, count);
+}
+
+int handover_counted(struct handover *h, uint64_t *connects)
+{
+	bool counted = h->received && h->account.sums.counting && h->counter_count;
+	uint64_t count;
+
+	*connects = 0;
+	for (unsigned int i = 0; counted && i < h->counter_count; i++) {
+		counted = perf_counted(h->counters[i], &count) == 0;
+		*connects += count;
+	}
+	close_counters(h);
+	return counted ? 0 : -ENOENT;
+}
+
+ssize_t handover_read_flows(struct handover *h, void **list)
+{
+	int fd = h->fds[HANDOVER_FLOWS];
+	ssize_t at = 0, n = 1;
+	struct stat st;
+
+	*list = NULL;
+	if (fd < 0 || !h->received)
+		return 0;
+	if (fstat(fd, &st) < 0)
+		return -errno;
+	if (st.st_size <= 0 || st.st_size > FLOWS_BYTES_MAX)
+		return st.st_size ? -EFBIG : 0;
+	*list = malloc((size_t)st.st_size);
+	if (!*list)
+		return -ENOMEM;
+	while (at < st.st_size && (n = pread(fd, (char *)*list + at, st.st_size - at, at)) > 0)
+		at += n;
+	if (ftruncate(fd, 0) < 0)
+		n = -1;
+	return n < 0 ? -errno : at;
+}
+
+FILE *handover_write_flows(struct handover *h)
+{
+	int fd = h->kept && h->fds[HANDOVER_FLOWS] >= 0 ? dup(h->fds[HANDOVER_FLOWS]) : -1;
+	FILE *file;
+
+	if (fd < 0)
+		return NULL;
+	file = ftruncate(fd, 0) == 0 && lseek(fd, 0, SEEK_SET) == 0 ? fdopen(fd, "w") : NULL;
+	if (!file)
+		close(fd);
+	return file;
 }
 
 void handover_note(const struct handover *h, const struct account_sums *sums)

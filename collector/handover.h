@@ -7,12 +7,18 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <sys/types.h>
 
 /* From one run to the next, through the service manager's fd store: see the head of handover.c. */
 
 enum handover_kind {
-	HANDOVER_GROUP, HANDOVER_CONNTRACK, HANDOVER_RULES, HANDOVER_ACCOUNT, HANDOVER_KINDS
+	HANDOVER_GROUP, HANDOVER_CONNTRACK, HANDOVER_RULES, HANDOVER_ACCOUNT, HANDOVER_FLOWS,
+	HANDOVER_KINDS
 };
+
+/* CPUs whose connects can be counted between two runs; nfwho.service has room for as many. */
+#define HANDOVER_COUNTERS_MAX NOTIFY_STORE_MAX
 
 /* How far a run has come. Truths are bytes, of which a file may hold any. */
 struct account_sums {
@@ -21,6 +27,7 @@ struct account_sums {
 	uint32_t next_sequence;		/* of the group's packets */
 	uint8_t numbered;		/* that is known */
 	uint8_t known;			/* anything is: it may have ended before */
+	uint8_t counting;		/* connects are counted from then on, by what is kept */
 };
 
 /* What the next run has to know, in a file in memory. */
@@ -34,7 +41,10 @@ struct account {
 
 struct handover {
 	int fds[HANDOVER_KINDS];	/* -1: none; those received, until they are taken */
-	bool kept;			/* a manager keeps what we give it */
+	int counters[HANDOVER_COUNTERS_MAX];	/* perf's, one for each CPU; closed when asked */
+	unsigned int counter_count;
+	unsigned long room;		/* descriptors that a manager keeps for us */
+	bool kept;			/* it keeps what we give it */
 	bool received;			/* the account of an earlier run is there */
 	bool same_rules;		/* and it was one with these rules */
 	struct account account;		/* of the earlier run */
@@ -50,6 +60,21 @@ int handover_take(struct handover *h, enum handover_kind kind);
 /* Gives the manager a descriptor to keep, instead of one it may have of that kind; -1: none. */
 void handover_keep(const struct handover *h, const struct notify *n, enum handover_kind kind,
 		   int fd);
+
+/* The same for the events that count connects: all of them, or none if there is no room. */
+void handover_keep_counters(const struct handover *h, const struct notify *n, const int *fds,
+			    unsigned int count);
+
+/* Connects that were counted since the last run's end. Asked once. Returns 0, or -ENOENT if nobody
+ * counted them. */
+int handover_counted(struct handover *h, uint64_t *connects);
+
+/* What the last run left as its list of open connections: *list is to be freed. It is left once
+ * only. Returns its length, 0 if there is none, or -errno. */
+ssize_t handover_read_flows(struct handover *h, void **list);
+
+/* The file that the list goes into, at its beginning; NULL: nobody keeps it. To be closed. */
+FILE *handover_write_flows(struct handover *h);
 
 /* For the next run, however this one ends: after each drain, and at the end. */
 void handover_note(const struct handover *h, const struct account_sums *sums);

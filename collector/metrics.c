@@ -115,6 +115,9 @@ static void add_connections(struct text *t, const struct metrics *m, const struc
 		add_labelled(t, "connections_ended_total", "reason", *reason ? reason : "unknown",
 			     m->ended[i]);
 	}
+	if (l->trace_missed_known)
+		add_counter(t, "connects_missed_total", l->trace_missed,
+			    "Connects between the last run's trace and this one's.");
 	add_counter(t, "connects_without_packet_total", l->trace_only,
 		    "Connects seen that no packet followed.");
 	add_counter(t, "connects_without_packet_filtered_total", l->trace_filtered,

@@ -6,7 +6,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/time.h>
 #include <unistd.h>
+
+/* Its queue has room for few (net.unix.max_dgram_qlen is 10 where nobody raised it). */
+#define PATIENCE_US 200000
 
 /* "/path" or "@abstract"; other transports are for virtual machines' managers. 0 or -EINVAL. */
 static int parse_address(struct notify *n, const char *name)
@@ -42,10 +46,13 @@ static uint64_t watchdog_ns(void)
 void notify_open(struct notify *n)
 {
 	const char *name = getenv("NOTIFY_SOCKET");
+	const struct timeval patience = { .tv_usec = PATIENCE_US };
 
 	*n = (struct notify) { .fd = -1 };
 	if (name && parse_address(n, name) == 0)
-		n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+		n->fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (n->fd >= 0)
+		setsockopt(n->fd, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof(patience));
 	if (n->fd >= 0)
 		n->watchdog_ns = watchdog_ns();
 	unsetenv("NOTIFY_SOCKET");
@@ -61,10 +68,10 @@ void notify_close(struct notify *n)
 }
 
 /* Each time with the address, so that a manager that made its socket anew is reached. */
-static void tell(const struct notify *n, const char *text)
+static void tell(const struct notify *n, const char *text, int flags)
 {
 	if (n->fd >= 0)
-		sendto(n->fd, text, strlen(text), MSG_NOSIGNAL,
+		sendto(n->fd, text, strlen(text), MSG_NOSIGNAL | flags,
 		       (const struct sockaddr *)&n->address, n->address_len);
 }
 
@@ -73,7 +80,7 @@ void notify_ready(const struct notify *n, const char *status)
 	char text[512];
 
 	snprintf(text, sizeof(text), "READY=1\nSTATUS=%s", status);
-	tell(n, text);
+	tell(n, text, 0);
 }
 
 void notify_status(const struct notify *n, const char *status)
@@ -81,12 +88,12 @@ void notify_status(const struct notify *n, const char *status)
 	char text[512];
 
 	snprintf(text, sizeof(text), "STATUS=%s", status);
-	tell(n, text);
+	tell(n, text, MSG_DONTWAIT);
 }
 
 void notify_watchdog(const struct notify *n)
 {
-	tell(n, "WATCHDOG=1");
+	tell(n, "WATCHDOG=1", MSG_DONTWAIT);
 }
 
 void notify_reloading(const struct notify *n, uint64_t now_monotonic_ns)
@@ -95,14 +102,15 @@ void notify_reloading(const struct notify *n, uint64_t now_monotonic_ns)
 
 	snprintf(text, sizeof(text), "RELOADING=1\nMONOTONIC_USEC=%" PRIu64,
 		 now_monotonic_ns / 1000);
-	tell(n, text);
+	tell(n, text, 0);
 }
 
-static void tell_with(const struct notify *n, const char *text, int fd)
+static void tell_with(const struct notify *n, const char *text, const int *fds,
+		      unsigned int count)
 {
 	union {
 		struct cmsghdr header;
-		char space[CMSG_SPACE(sizeof(int))];
+		char space[CMSG_SPACE(NOTIFY_STORE_MAX * sizeof(int))];
 	} control = { 0 };
 	struct iovec iov = { (char *)text, strlen(text) };
 	struct msghdr message = {
@@ -111,13 +119,13 @@ static void tell_with(const struct notify *n, const char *text, int fd)
 		.msg_iov = &iov,
 		.msg_iovlen = 1,
 		.msg_control = &control,
-		.msg_controllen = sizeof(control.space),
+		.msg_controllen = CMSG_SPACE(count * sizeof(int)),
 	};
 
 	control.header.cmsg_level = SOL_SOCKET;
 	control.header.cmsg_type = SCM_RIGHTS;
-	control.header.cmsg_len = CMSG_LEN(sizeof(int));
-	memcpy(CMSG_DATA(&control.header), &fd, sizeof(fd));
+	control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
+	memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
 	if (n->fd >= 0)
 		sendmsg(n->fd, &message, MSG_NOSIGNAL);
 }
@@ -127,18 +135,18 @@ void notify_forget(const struct notify *n, const char *name)
 	char text[128];
 
 	snprintf(text, sizeof(text), "FDSTOREREMOVE=1\nFDNAME=%s", name);
-	tell(n, text);
+	tell(n, text, 0);
 }
 
-void notify_store(const struct notify *n, const char *name, int fd)
+void notify_store(const struct notify *n, const char *name, const int *fds, unsigned int count)
 {
 	char text[128];
 
 	snprintf(text, sizeof(text), "FDSTORE=1\nFDPOLL=0\nFDNAME=%s", name);
-	tell_with(n, text, fd);
+	tell_with(n, text, fds, count);
 }
 
 void notify_stopping(const struct notify *n)
 {
-	tell(n, "STOPPING=1\nSTATUS=Writing what is left");
+	tell(n, "STOPPING=1\nSTATUS=Writing what is left", 0);
 }

@@ -9,7 +9,7 @@
 
 /* What a service manager is told: the protocol of sd_notify(3), datagrams to the socket that it
  * named in our environment. Without one nothing is sent and nothing fails. A manager that does not
- * read is not waited for. */
+ * read is waited for a moment with what matters, and not at all with status and watchdog. */
 
 struct notify {
 	int fd;			/* -1: nobody wants to know */
@@ -30,9 +30,12 @@ void notify_watchdog(const struct notify *n);
 /* To be followed by notify_ready() when the new configuration is in force, or refused. */
 void notify_reloading(const struct notify *n, uint64_t now_monotonic_ns);
 
-/* A copy of fd into the manager's fd store. It is asked not to look whether the descriptor has an
- * error, as a netlink socket that overran has. */
-void notify_store(const struct notify *n, const char *name, int fd);
+/* Most descriptors of one message: the kernel's limit (SCM_MAX_FD). */
+#define NOTIFY_STORE_MAX 253
+
+/* Copies of descriptors into the manager's fd store. It is asked not to look whether one has an
+ * error, as a netlink socket that overran has, or a perf event without a ring. */
+void notify_store(const struct notify *n, const char *name, const int *fds, unsigned int count);
 
 /* What it has under this name goes. */
 void notify_forget(const struct notify *n, const char *name);

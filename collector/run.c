@@ -18,6 +18,7 @@
 #include "log.h"
 #include "notify.h"
 #include "reload.h"
+#include "takeover.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -383,7 +384,7 @@ int run_collect(struct options *options)
 		err = loop_open(&l);
 		if (!err) {
 			say_hello(options);
-			collector_keep(&c, &l.notify);
+			takeover_keep(&c, &l.notify);
 			say_status(&l, notify_ready);
 			err = loop_run(&l);
 		}

@@ -125,6 +125,17 @@ struct flow *flow_new(struct flow_table *t)
 	return f;
 }
 
+uint64_t flow_next_number(const struct flow_table *t)
+{
+	return t->next_number;
+}
+
+void flow_number_from(struct flow_table *t, uint64_t number)
+{
+	if (number > t->next_number)
+		t->next_number = number;
+}
+
 static void queue_leave(struct flow_table *t, struct flow *f)
 {
 	struct queue *q = &t->queues[f->queue];

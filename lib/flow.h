@@ -139,6 +139,10 @@ void flow_table_free(struct flow_table *t);
  * full (flow_victim() says who should go). */
 struct flow *flow_new(struct flow_table *t);
 
+/* The number of the next flow; and that it is to be at least this one. */
+uint64_t flow_next_number(const struct flow_table *t);
+void flow_number_from(struct flow_table *t, uint64_t number);
+
 /* Takes the flow out of all indices and queues and drops its process reference. */
 void flow_free(struct flow_table *t, struct flow *f);
 

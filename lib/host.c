@@ -101,6 +101,8 @@ static uint64_t inode_of(const char *path)
 
 int host_init(struct host *h, const char *state_dir)
 {
+	int err;
+
 	memset(h, 0, sizeof(*h));
 	if (gethostname(h->name, sizeof(h->name) - 1) < 0)
 		h->name[0] = '\0';
@@ -113,5 +115,7 @@ int host_init(struct host *h, const char *state_dir)
 		h->ticks_per_second = 100;
 	h->user_ns = inode_of("/proc/self/ns/user");
 	h->net_ns = inode_of("/proc/self/ns/net");
-	return random_id(h->run_id);
+	err = random_id(h->run_id);
+	memcpy(h->series, h->run_id, sizeof(h->series));
+	return err;
 }

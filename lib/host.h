@@ -11,6 +11,8 @@ struct host {
 	char id[33];		/* /etc/machine-id, else one kept in state_dir; "" if neither */
 	char boot_id[37];
 	char run_id[33];	/* new at every start: 128 random bits */
+	char series[33];	/* what ids of connections begin with: the run_id, or that of an
+				 * earlier run whose connections this one goes on with */
 	long ticks_per_second;
 	uint64_t user_ns;	/* inode of our user namespace */
 	uint32_t net_ns;	/* inode of our network namespace */

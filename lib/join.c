@@ -143,7 +143,7 @@ const uint32_t *join_shared_with(const struct join *j, const struct flow *f, uns
 
 /* Log prefixes are few and come with every packet: kept once, by number. More than 255 different
  * ones are not told apart. */
-static uint8_t prefix_number(struct join *j, const char *prefix)
+uint8_t join_prefix_number(struct join *j, const char *prefix)
 {
 	unsigned int i;
 
@@ -336,7 +336,7 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 	f->mark = packet->mark;
 	f->ifindex_out = packet->ifindex_out;
 	f->hook = packet->hook;
-	f->prefix = prefix_number(j, packet->prefix);
+	f->prefix = join_prefix_number(j, packet->prefix);
 	if (packet->has_uid) {
 		f->seen |= FLOW_UID;
 		f->uid = packet->uid;

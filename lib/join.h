@@ -120,8 +120,10 @@ uint64_t join_next_ns(const struct join *j);
  * on to queue, for somebody else, so that a connect without one says nothing. */
 void join_finish(struct join *j, bool packets_follow);
 
-/* Text of a flow's log prefix, "" none; pids that share its socket, NULL none. */
+/* Text of a flow's log prefix, "" none, and the number for a text; pids that share its socket, NULL
+ * none. */
 const char *join_prefix(const struct join *j, const struct flow *f);
+uint8_t join_prefix_number(struct join *j, const char *prefix);
 const uint32_t *join_shared_with(const struct join *j, const struct flow *f, unsigned int *count);
 
 /* Between the parts of the join: whether conntrack had a word on this tuple since then, or on one

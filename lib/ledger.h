@@ -32,6 +32,8 @@ struct ledger {
 	uint64_t written;	/* records of connections handed to the outputs */
 
 	uint64_t trace_lost;	/* records lost by perf rings */
+	uint64_t trace_missed;	/* connects between the last run's trace and this one's */
+	bool trace_missed_known;
 	uint64_t trace_only;	/* connects seen that no packet followed, loopback left out too */
 	uint64_t trace_filtered;	/* the same, left out by a filter. Not in `trace_only` */
 	uint64_t unsent;	/* of those: written as unsent. Not in `started` */

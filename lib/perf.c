@@ -97,6 +97,41 @@ uint64_t perf_passed(const struct perf *p)
 	return sum;
 }
 
+int perf_count_connects(struct perf *p)
+{
+	int error = 0;
+
+	for (uint32_t i = 0; i < p->merge.count && !error; i++)
+		if (!p->merge.watches[i]->gone)
+			error = watch_count(p->merge.watches[i]);
+	return error;
+}
+
+unsigned int perf_counters(const struct perf *p, int *fds, unsigned int max)
+{
+	unsigned int count = 0;
+
+	for (uint32_t i = 0; i < p->merge.count; i++) {
+		if (p->merge.watches[i]->gone)
+			continue;
+		if (count < max)
+			fds[count] = p->merge.watches[i]->counter;
+		count++;
+	}
+	return count;
+}
+
+int perf_counted(int fd, uint64_t *count)
+{
+	uint64_t reading[2];
+
+	/* A counter's reading is that long and no longer. */
+	if (read(fd, reading, sizeof(reading)) != sizeof(reading[0]))
+		return -EBADF;
+	*count = reading[0];
+	return 0;
+}
+
 bool perf_reports_errors(const struct perf *p)
 {
 	return p->config.source[SAMPLE_SOCKET_ERROR].wanted;

@@ -91,7 +91,7 @@ typedef void perf_handler(const struct perf_event *event, void *data);
  * Needs (tried on 6.18): CAP_DAC_READ_SEARCH where tracefs is mounted and we are not root, or
  * CAP_SYS_ADMIN where it has to be; CAP_PERFMON for the events (CAP_SYS_ADMIN
  * before 5.8, and where kernel.perf_event_paranoid is 3, as Debian has it: tried on its 6.1);
- * CAP_IPC_LOCK for rings above perf_event_mlock_kb (516 KiB: the default just fits); six
+ * CAP_IPC_LOCK for rings above perf_event_mlock_kb (516 KiB: the default just fits); seven
  * descriptors per CPU. Afterwards only perf_update_cpus needs CAP_PERFMON still. */
 int perf_open(struct perf **out, const struct perf_config *config, const char **why);
 
@@ -127,6 +127,17 @@ bool perf_cpus_changed(const struct perf *p);
  * opened, lost or not. Once everything has been read, what is above stats->transitions was lost,
  * whether a LOST record said so or not. One system call per CPU. */
 uint64_t perf_passed(const struct perf *p);
+
+/* For when nobody reads any more: has one event of each CPU, which stands still otherwise, count
+ * connects (TCP, and SCTP if wanted: CLOSE -> SYN_SENT in every network namespace, loopback too).
+ * It goes on as long as somebody has its descriptor. Returns 0 or -errno. */
+int perf_count_connects(struct perf *p);
+
+/* The descriptors of these events, borrowed: up to max. Returns how many there are. */
+unsigned int perf_counters(const struct perf *p, int *fds, unsigned int max);
+
+/* What such an event has counted. Returns 0, or -EBADF if fd is none. */
+int perf_counted(int fd, uint64_t *count);
 
 /* Whether perf reports what happens while `cpu` is idle, when an interrupt may receive the answer
  * to a connect. Some kernels say nothing of the idle task of some CPUs, without a LOST record

@@ -157,6 +157,7 @@ int points_load(struct watch_config *watch, struct sample_layout *layout,
 
 	snprintf(watch->source[SAMPLE_SOCKET_STATE].filter, WATCH_FILTER_MAX, "%s && %s",
 		 protocols, STATES);
+	snprintf(watch->connects, WATCH_FILTER_MAX, "%s && newstate == 2", protocols);
 	snprintf(watch->source[SAMPLE_SOCKET_ERROR].filter, WATCH_FILTER_MAX,
 		 "%s && error != 0", protocols);	/* 0: read by getsockopt */
 	snprintf(watch->source[SAMPLE_ROUTE].filter, WATCH_FILTER_MAX, ROUTES);

@@ -65,12 +65,11 @@ static void add_message(struct json *j, const struct view *v)
 	json_close_text(j);
 }
 
-/* Both ids begin with the run's. */
-static void add_run_id(struct json *j, const struct record *r, const char *key,
-		       const char *separator, uint64_t number)
+static void add_numbered(struct json *j, const char *key, const char *prefix, const char *separator,
+			 uint64_t number)
 {
 	json_open_text(j, key);
-	json_add_word(j, r->config.host->run_id);
+	json_add_word(j, prefix);
 	json_add_word(j, separator);
 	json_add_number(j, number);
 	json_close_text(j);
@@ -103,7 +102,7 @@ static void add_event(struct record *r, struct json *j, const struct view *v)
 
 	json_open(j, "event");
 	add_kind(j, v);
-	add_run_id(j, r, "id", ":", sequence);
+	add_numbered(j, "id", r->config.host->run_id, ":", sequence);
 	json_number(j, "sequence", sequence);
 	add_time(r, j, "created", v->context->now_real_ns);
 	if (flow->start_real_ns)
@@ -196,7 +195,7 @@ static void add_nfwho(struct record *r, struct json *j, const struct view *v,
 	const struct flow *flow = v->flow;
 
 	begin_nfwho(j, v, f);
-	add_run_id(j, r, "connection_id", "-", flow->number);
+	add_numbered(j, "connection_id", r->config.host->series, "-", flow->number);
 	json_word(j, "run_id", r->config.host->run_id);
 	if (flow->owner != OWNER_UNDECIDED)
 		json_word(j, "owner", record_rung(flow->owner));

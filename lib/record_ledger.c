@@ -44,6 +44,8 @@ static void add_packets(cJSON *object, const struct ledger *l)
 		record_add_number(object, "matched", l->matched);
 	if (l->matched_known && l->matched_approximate)
 		cJSON_AddTrueToObject(object, "matched_approximate");
+	if (l->trace_missed_known)
+		record_add_number(object, "trace_missed", l->trace_missed);
 	add_numbers(object, numbers, sizeof(numbers) / sizeof(numbers[0]));
 }
 

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Connections that were open before a start. Their starts are another run's, or nobody's; their
- * ends are worth a record, and conntrack's table has them all, among those of others.
+ * ends are worth a record. A run that ends well hands its own over, with all that is known of them.
+ * Of others, and after a run that was killed, conntrack's table tells.
  *
  * What a process here has opened has a socket whose local side is the source of the entry's
  * original direction. What was opened to this host has its socket the other way round, and what
@@ -38,9 +39,43 @@
 #define WATCH_SLACK_NS	250000000ull
 #define TRIES_MAX	3
 
+/* Never 0, which is before any loss. */
+static uint64_t before(const struct join *j, uint64_t time_ns)
+{
+	return time_ns && time_ns < j->now_ns ? time_ns : j->now_ns;
+}
+
 void resume_begin(struct join *j)
 {
 	j->resume = (struct resume) { .dumping = true, .begun_real_ns = j->now_real_ns };
+}
+
+/* Neither start nor end is told of what the rate limit held back: the start stands in the earlier
+ * run's summary, the end in nobody's. */
+void resume_take_over(struct join *j, const struct flow *from, const char *prefix)
+{
+	struct flow *f;
+
+	if (flow_table_full(j->config.flows)) {
+		j->config.ledger->ends_evicted++;
+		return;
+	}
+	f = flow_new(j->config.flows);
+	*f = *from;
+	process_ref(f->process);
+	f->skaddr = 0;
+	f->seen |= FLOW_RESUMED;
+	if (f->seen & FLOW_SUPPRESSED)
+		f->seen = (f->seen & ~(uint32_t)FLOW_SUPPRESSED) | FLOW_FILTERED;
+	f->start_ns = before(j, f->start_ns);
+	f->packet_ns = before(j, f->packet_ns);
+	f->prefix = join_prefix_number(j, prefix);
+	flow_index_tuple(j->config.flows, f);
+	if (from->skaddr && !flow_by_socket(j->config.flows, from->skaddr))
+		flow_index_socket(j->config.flows, f, from->skaddr);
+	if (!(f->seen & FLOW_FILTERED))
+		j->config.ledger->resumed++;
+	ending_follow(j, f, false);
 }
 
 static bool may_be_ours(const struct join *j, const struct ct_entry *entry)

@@ -5,7 +5,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Connections that were open before this run, from a conntrack dump. Part of the join. */
+/* Connections that were open before this run, handed over by an earlier one or from a conntrack
+ * dump. Part of the join. */
 
 struct join;
 
@@ -19,6 +20,9 @@ struct resume {
 	unsigned int tries;	/* dumps begun */
 	uint64_t begun_real_ns;	/* what is newer is this run's own */
 };
+
+/* One that an earlier run has handed over (lib/open_flows), as it was; before resume_begin(). */
+void resume_take_over(struct join *j, const struct flow *from, const char *prefix);
 
 /* Looks for them from now on, step by step. Needs join_config's ct. */
 void resume_begin(struct join *j);

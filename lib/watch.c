@@ -109,6 +109,25 @@ static int event_attach(struct watch *w, const struct watch_config *config,
 	return 0;
 }
 
+/* Counts only, and takes no time until it is told to. */
+static int counter_open(struct watch *w, const struct watch_config *config, const char **why)
+{
+	struct perf_event_attr attr = {
+		.type = PERF_TYPE_TRACEPOINT,
+		.size = sizeof(attr),
+		.config = config->source[SAMPLE_SOCKET_STATE].id,
+		.disabled = 1,
+	};
+
+	w->counter = syscall(SYS_perf_event_open, &attr, -1, (int)w->cpu, -1, PERF_FLAG_FD_CLOEXEC);
+	if (w->counter < 0 || ioctl(w->counter, PERF_EVENT_IOC_SET_FILTER, config->connects) < 0) {
+		*why = errno == EMFILE ? "too few file descriptors (RLIMIT_NOFILE)" :
+					 "the kernel refused a tracepoint that counts";
+		return -errno;
+	}
+	return 0;
+}
+
 static int events_start(struct watch *w, const char **why)
 {
 	for (size_t i = 0; i < ORDER_COUNT; i++) {
@@ -129,6 +148,7 @@ int watch_open(struct watch **out, const struct watch_config *config, uint32_t c
 	if (!w)
 		return -ENOMEM;
 	w->cpu = cpu;
+	w->counter = -1;
 	for (int i = 0; i < SAMPLE_SOURCES; i++)
 		w->fd[i] = -1;
 	for (size_t i = 0; i < ORDER_COUNT && !error; i++) {
@@ -140,6 +160,8 @@ int watch_open(struct watch **out, const struct watch_config *config, uint32_t c
 		if (!error)
 			error = event_attach(w, config, order[i], why);
 	}
+	if (!error && config->connects[0])
+		error = counter_open(w, config, why);
 	if (!error)
 		error = events_start(w, why);
 	if (error) {
@@ -154,6 +176,8 @@ void watch_close(struct watch *w)
 {
 	if (!w)
 		return;
+	if (w->counter >= 0)
+		close(w->counter);
 	for (size_t i = ORDER_COUNT; i-- > 0;)
 		if (w->fd[order[i]] >= 0)
 			close(w->fd[order[i]]);
@@ -180,6 +204,11 @@ int watch_wake_on_exec(struct watch *w, bool on)
 	unsigned long request = on ? PERF_EVENT_IOC_ENABLE : PERF_EVENT_IOC_DISABLE;
 
 	return ioctl(w->fd[SAMPLE_WAKE], request, 0) < 0 ? -errno : 0;
+}
+
+int watch_count(struct watch *w)
+{
+	return ioctl(w->counter, PERF_EVENT_IOC_ENABLE, 0) < 0 ? -errno : 0;
 }
 
 struct reading {

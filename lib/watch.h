@@ -17,12 +17,14 @@ struct watch_config {
 		uint32_t id;			/* the tracepoint's */
 		char filter[WATCH_FILTER_MAX];	/* for the kernel; "": all */
 	} source[SAMPLE_SOURCES];
+	char connects[WATCH_FILTER_MAX];	/* socket transitions that are one */
 };
 
 struct watch {
 	uint32_t cpu;
 	int fd[SAMPLE_SOURCES];			/* -1: not open */
 	uint64_t id[SAMPLE_SOURCES];
+	int counter;				/* of connects, for nobody's ring; stands still */
 	void *memory;
 	size_t memory_bytes;
 	struct ring ring;
@@ -51,6 +53,9 @@ bool watch_is_alive(const struct watch *w);
 
 /* No more records; what is in the ring can still be read. */
 void watch_stop(struct watch *w);
+
+/* Has the counter count, from now on. Returns 0 or -errno. */
+int watch_count(struct watch *w);
 
 /* How many socket transitions the kernel counted, read from the ring or not. */
 uint64_t watch_passed(const struct watch *w);

@@ -16,7 +16,8 @@ static void set_host(struct host *h)
 		.name = "web1.example.org", .hostname = "web1",
 		.id = "00112233445566778899aabbccddeeff",
 		.boot_id = "01234567-89ab-cdef-0123-456789abcdef",
-		.run_id = "ffeeddccbbaa99887766554433221100", .ticks_per_second = 100,
+		.run_id = "ffeeddccbbaa99887766554433221100",
+		.series = "ffeeddccbbaa99887766554433221100", .ticks_per_second = 100,
 	};
 }
 
@@ -81,6 +82,7 @@ static void set_accounts(struct example *e)
 {
 	memset(&e->ledger, 1, sizeof(e->ledger));
 	e->ledger.matched_known = e->ledger.matched_approximate = true;
+	e->ledger.trace_missed_known = true;
 	e->ledger.conntrack_known = true;
 	e->ledger.matched = UINT64_MAX;
 	e->sinks[0] = (struct record_sink){ "stdout", 1, 2, 3, 4 };

@@ -17,7 +17,7 @@ def take(timeout):
     """One message; True if it says that the service is ready."""
     if not select.select([manager], [], [], timeout)[0]:
         return False
-    text, control, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(64))
+    text, control, _, _ = manager.recvmsg(4096, socket.CMSG_SPACE(4 * 253))
     words = dict(line.split("=", 1) for line in text.decode().split("\n"))
     fds = array.array("i")
     for level, kind, data in control:
@@ -41,7 +41,7 @@ def start():
         spare = [os.dup2(fd, 100 + i) for i, fd in enumerate(spare)]
         for i, fd in enumerate(spare):
             os.dup2(fd, 3 + i, inheritable=True)
-        os.environ.update(NOTIFY_SOCKET=path, FDSTORE="8")
+        os.environ.update(NOTIFY_SOCKET=path, FDSTORE="90")
         if store:
             os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(store)),
                               LISTEN_FDNAMES=":".join(name for name, _ in store))

@@ -1,8 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# Restarts under load, with a service manager that keeps descriptors: every connection has one
-# start, none has two, and the ledgers of all runs together hold what the kernel counted.
+# Restarts under load, with a service manager that keeps descriptors: every connection has one start
+# and one end, none has two, and the ledgers of all runs together hold what the kernel counted.
 
 # NFWHO_KILLS=50 kills it more often than 20 times.
 . "$(dirname "$0")/lib.sh"
@@ -10,7 +10,10 @@
 count=4800 rate=5000 kills=${NFWHO_KILLS:-20}
 ((sanitized)) && rate=1000 kills=${NFWHO_KILLS:-5}
 netns_pair
-serve 80 81 82 83
+serve 80 81 82 83 84
+# Ends come while others run, and while nobody does.
+sysctl_in "$HERE" net.netfilter.nf_conntrack_tcp_timeout_close=2 \
+	net.netfilter.nf_conntrack_tcp_timeout_time_wait=2
 log=$work/log.json
 said=$work/said
 
@@ -54,6 +57,22 @@ adds_up()
 		.matched == .received + .sequence_gap + .lost_tail and .pending == 0)' "$1"
 }
 
+all_ended()
+{
+	conntrack_forgets
+	(($(grep -c '"action":"connection_ended"' "$log") >= $1))
+}
+
+# Starts and ends of the same connection that name another process, or the same in other words.
+of_two_minds()
+{
+	jq -c 'select(.event.action == "connection_attempted" or .event.action == "connection_ended") |
+		[.nfwho.connection_id, .nfwho.owner, .process.pid, .process.entity_id,
+		.process.executable, .process.command_line, .process.working_directory,
+		.process.parent, .nfwho.unit, .nfwho.cgroup, .user, .event.start]' "$log" |
+		sort | uniq -c | awk '$1 != 2' | wc -l
+}
+
 no_table()
 {
 	[[ -z $(here nft list tables) ]]
@@ -66,11 +85,16 @@ runs()
 
 manager_start
 equal "it starts" "$(tell start)" ready
-equal "and gives what is to be kept" "$(tell names)" "account conntrack group rules"
+cpus=$(getconf _NPROCESSORS_ONLN)
+equal "and gives what is to be kept" "$(tell names)" \
+	"account $(printf 'connects %.0s' $(seq "$cpus"))conntrack flows group rules"
 here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count $count --rate 1000 \
 	--truth "$work/truth.tsv" >/dev/null &
 loading=$!
 children+=("$loading")
+here "$load" busy --to "$peer4:84" --count 40 --workers 40 --hold-ms 4000 --end close \
+	--truth "$work/held.tsv" >/dev/null &
+children+=("$!")
 for turn in 1 2 3 4 5; do
 	wait_for 20 enough $((turn * 600))
 	answer=$(tell restart)
@@ -81,10 +105,16 @@ tell argument --label=turn=upgraded >/dev/null
 wait_for 20 enough 3700
 equal "it is restarted with other options" "$(tell restart)" "ended 0 ready"
 wait "$loading"
-wait_for 20 enough "$(($(wc -l <"$work/truth.tsv") - 1))"
+tail -n +2 "$work/held.tsv" >>"$work/truth.tsv"
+wait_for 20 enough $((count + 40))
+check "all of them end" wait_for 20 all_ended $((count + 40))
 records=$log
-compared "every connection has one start, with no wrong owner" "$work/truth.tsv" \
-	--at-least connections=$count --at-most missing=0 --at-most duplicate=0 --at-most wrong=0
+compared "every connection has one start, with no wrong owner, and one end" "$work/truth.tsv" \
+	--at-least connections=$((count + 40)) --at-most missing=0 --at-most duplicate=0 --at-most wrong=0 \
+	--at-most without_end=0 --at-most duplicate_end=0 --at-most ends_without_start=0
+equal "which says the same of it" "$(of_two_minds)" 0
+check "some of them a run later" test \
+	"$(jq -c 'select(.event.action == "connection_ended" and .nfwho.resumed)' "$log" | wc -l)" -ge 40
 equal "it is one table still" "$(here nft list tables)" "table inet nfwho"
 equal "it stops" "$(tell stop)" "ended 0"
 equal "there were seven runs" "$(runs)" 7
@@ -101,6 +131,31 @@ check "what was logged meanwhile is written" wait_for 10 enough $((before + 50))
 compared "each once" "$work/gap.tsv" --at-least connections=50 --at-most missing=0 \
 	--at-most duplicate=0 --at-most wrong=0
 
+equal "it stops again" "$(tell stop)" "ended 0"
+missed=$(jq 'select(.event.action == "ledger") | .nfwho.ledger.trace_missed' "$log" | tail -n 1)
+# Others' are counted as well.
+check "the connects that nobody watched are counted" test "$missed" -ge 50 -a "$missed" -lt 5000
+equal "and starts" "$(tell start)" ready
+
+# Killed, it leaves no list: the next run finds them by themselves.
+here "$load" busy --to "$peer4:84" --count 20 --workers 20 --hold-ms 3000 --end close \
+	--truth "$work/orphans.tsv" >/dev/null &
+loading=$!
+children+=("$loading")
+wait_for 10 enough $((before + 70))
+equal "it is killed" "$(tell kill) $(tell start)" "ended 9 ready"
+wait "$loading"
+resumed='.nfwho.resumed and .destination.port == 84 and .event.start > $from'
+from=$(date -u +%FT%TZ -d '20 seconds ago')
+orphans_ended()
+{
+	conntrack_forgets
+	[[ $(jq -r --arg from "$from" "select(.event.action == \"connection_ended\" and $resumed) |
+		\"\(.process.pid) \(.nfwho.owner)\"" "$log" | sort) == \
+		"$(awk -F '\t' 'NR > 1 { print $1, "socket" }' "$work/orphans.tsv" | sort)" ]]
+}
+check "ends of what was open are their processes', by the socket" wait_for 20 orphans_ended
+
 # Killed, it leaves an account of what it had not written; each second run lives to tell.
 marked=$(wc -l <"$log")
 here "$load" busy --to "$peer4:82" --to "[$peer6]:82" --workers 2 --count $((rate * 4)) \
@@ -109,7 +164,7 @@ loading=$!
 children+=("$loading")
 account=
 for turn in 1 2 3 4 5; do
-	wait_for 10 enough $((before + 50 + turn * rate / 4))
+	wait_for 10 enough $((before + 70 + turn * rate / 4))
 	account+="$(tell kill), $(tell start), $(tell stop), $(tell start). "
 done
 wait "$loading"

@@ -9,6 +9,8 @@
 #include <arpa/inet.h>
 #include <fcntl.h>
 #include <linux/netfilter.h>
+#include <linux/netfilter/nf_conntrack_common.h>
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -40,6 +42,7 @@ struct world {
 
 	bool filter;			/* leaves out what goes from port 40000 */
 	unsigned int started, ended, open;
+	uint64_t ended_number;		/* of the last end */
 	uint32_t seq[8];		/* of each start: which packet it was */
 	uint32_t owner_pid[8];		/* 0: unnamed */
 	uint8_t rung[8], reason[8];
@@ -61,6 +64,7 @@ static void take_end(struct flow *f, void *data)
 	struct world *w = data;
 
 	assert_true(w->ended < 8);
+	w->ended_number = f->number;
 	w->reason[w->ended++] = f->reason;
 }
 
@@ -393,6 +397,46 @@ static void a_connect_that_was_evicted_counts_as_lost(void **state)
 	expect(w, 1, -1);
 }
 
+/* Its first packet was the earlier run's: sent again it starts nothing. */
+static void a_connection_handed_over_has_an_end_and_no_start(void **state)
+{
+	struct world *w = *state;
+	struct flow before = {
+		.number = 77, .seen = FLOW_STARTED | FLOW_PACKET | FLOW_NEW | FLOW_CT_ID,
+		.tcp_seq = 7, .ct_id = 5, .tuple = to_server(40000), .owner = OWNER_UID,
+		.hook = NF_INET_LOCAL_OUT,
+		.start_ns = 1000, .start_real_ns = 1000, .packet_ns = 2000,
+	};
+	struct ct_entry entry = {
+		.kind = CT_DESTROY, .original = before.tuple, .id = 5, .has_tcp_state = true,
+		.tcp_state = TCP_CONNTRACK_TIME_WAIT, .status = IPS_ASSURED,
+	};
+
+	settle(w, true);
+	resume_take_over(&w->join, &before, "nfwho");
+	before.seen |= FLOW_SUPPRESSED;
+	before.tuple = to_server(40001);
+	before.number = 78;
+	resume_take_over(&w->join, &before, "nfwho");
+	packet(w, 40000, 7);
+	packet(w, 40001, 7);
+	settle(w, true);
+	assert_int_equal(w->started, 0);
+	assert_int_equal(w->ledger.retransmits, 2);
+	assert_int_equal(w->ledger.resumed, 1);
+	join_conntrack(&w->join, &entry);
+	entry.original = before.tuple;
+	join_conntrack(&w->join, &entry);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ended_number, 77);
+	assert_int_equal(w->ledger.ended, 1);
+	assert_int_equal(w->reason[0], REASON_CLOSED);
+	packet(w, 40000, 8);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+}
+
 static void every_packet_is_accounted_for(void **state)
 {
 	struct world *w = *state;
@@ -579,6 +623,7 @@ int main(void)
 		TEST(a_socket_address_used_again_is_another_socket),
 		TEST(a_port_is_not_learnt_from_an_address_used_again_during_a_loss),
 		TEST(a_connect_that_was_evicted_counts_as_lost),
+		TEST(a_connection_handed_over_has_an_end_and_no_start),
 		TEST(every_packet_is_accounted_for),
 		TEST(a_filtered_connection_is_counted_once_and_not_told),
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
