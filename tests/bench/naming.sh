@@ -29,9 +29,9 @@ naming_one()
 	reader_start "$1" || return
 	load "$3" --workers "$(naming_workers "$3" "$4" "$5")" --rate "$4" --hold-ms "$5" \
 		--count "$(naming_count "$3" "$4")" --seconds $((naming_seconds * 2))
-	# nethogs tells once a second, ss ten times
+	# nethogs tells once a second, ss ten times; asked to end, nethogs waits for a packet
 	case $1 in
-	nethogs) sleep 1.5 ;;
+	nethogs) sleep 1.5; kill -KILL "$reader" 2>/dev/null ;;
 	ss) sleep 0.2 ;;
 	*) until_at_rest "$1" ;;
 	esac
