@@ -31,7 +31,7 @@ naming_one()
 		--count "$(naming_count "$3" "$4")" --seconds $((naming_seconds * 2))
 	# nethogs tells once a second, ss ten times; asked to end, nethogs waits for a packet
 	case $1 in
-	nethogs) sleep 1.5; kill -KILL "$reader" 2>/dev/null ;;
+	nethogs) sleep 1.5; { kill -KILL "$reader"; wait "$reader"; } 2>/dev/null ;;
 	ss) sleep 0.2 ;;
 	*) until_at_rest "$1" ;;
 	esac
