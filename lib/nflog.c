@@ -6,7 +6,6 @@
 #include <endian.h>
 #include <errno.h>
 #include <libmnl/libmnl.h>
-#include <libnetfilter_log/libnetfilter_log.h>
 #include <linux/capability.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
@@ -59,11 +58,19 @@ static int explain_refusal(uint16_t group)
 	return nflog_group_holder(group, &portid) == 0 && portid == 0 ? -EPERM : -EBUSY;
 }
 
+/* Not with libnetfilter_log: before 1.0.2 it builds no messages, and its header hides the kernel's. */
 static struct nlmsghdr *put_command(void *buf, uint16_t group, uint8_t command)
 {
-	struct nlmsghdr *nlh = nflog_nlmsg_put_header(buf, NFULNL_MSG_CONFIG, AF_UNSPEC, group);
+	const struct nfulnl_msg_config_cmd cmd = { .command = command };
+	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
+	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 
-	nflog_attr_put_cfg_cmd(nlh, command);
+	nlh->nlmsg_type = NFNL_SUBSYS_ULOG << 8 | NFULNL_MSG_CONFIG;
+	nlh->nlmsg_flags = NLM_F_REQUEST;
+	nfg->nfgen_family = AF_UNSPEC;
+	nfg->version = NFNETLINK_V0;
+	nfg->res_id = htobe16(group);
+	mnl_attr_put(nlh, NFULA_CFG_CMD, sizeof(cmd), &cmd);
 	return nlh;
 }
 
@@ -72,10 +79,14 @@ static struct nlmsghdr *put_command(void *buf, uint16_t group, uint8_t command)
 static int bind_group(struct nflog *n, uint16_t flags)
 {
 	const struct nflog_config *config = &n->config;
+	const struct nfulnl_msg_config_mode mode = {
+		.copy_range = htobe32(config->copy_range_bytes),
+		.copy_mode = NFULNL_COPY_PACKET,
+	};
 	char buf[CONFIG_BYTES];
 	struct nlmsghdr *nlh = put_command(buf, n->config.group, NFULNL_CFG_CMD_BIND);
 
-	nflog_attr_put_cfg_mode(nlh, NFULNL_COPY_PACKET, config->copy_range_bytes);
+	mnl_attr_put(nlh, NFULA_CFG_MODE, sizeof(mode), &mode);
 	mnl_attr_put_u32(nlh, NFULA_CFG_NLBUFSIZ, htobe32(config->buffer_bytes));
 	mnl_attr_put_u32(nlh, NFULA_CFG_QTHRESH, htobe32(config->queue_threshold));
 	mnl_attr_put_u32(nlh, NFULA_CFG_TIMEOUT, htobe32(config->flush_timeout_10ms));

@@ -4,8 +4,8 @@
 
 #include "packet.h"
 
-/* The NFLOG source: packets that a rule sent to one group. Names like nflog_open are taken by
- * libnetfilter_log, which is linked too. */
+/* The NFLOG source: packets that a rule sent to one group. Names like nflog_open are those of
+ * libnetfilter_log. */
 
 struct nflog;
 

@@ -9,12 +9,6 @@
 #include <linux/netfilter/nfnetlink_log.h>
 #include <string.h>
 
-/*
- * nflog_nlmsg_parse() is not used: it writes into the caller's table as many types as the library
- * knew when it was built, which may be more than our headers do, and does not look at the lengths
- * of all that are read here.
- */
-
 static void parse_conntrack(struct nflog_packet *out, const struct nlattr *nest)
 {
 	const struct nlattr *tb[CTA_MAX + 1];

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #define LISTEN_FIRST 3
@@ -69,7 +70,7 @@ static bool is_passed(int fd)
 int close(int fd)
 {
 	if (!world.ours)
-		return close_range((unsigned int)fd, (unsigned int)fd, 0);
+		return (int)syscall(SYS_close, fd);
 	assert(is_passed(fd));
 	world.open[fd] = false;
 	return 0;
