@@ -28,6 +28,9 @@
  * may still stand in the kernel's batch. Twice NFLOG's flush timeout, and a jiffy. */
 #define JOIN_CONFIRM_NS		30000000ull
 /* How often a silent socket is asked for. */
+/* The kernel hands on a batch of packets by a timer, which is late where processors are not given to
+ * it (up to 100 ms seen on an emulated machine). */
+#define JOIN_TIMER_LATE_NS	250000000ull
 #define JOIN_RECHECK_NS		5000000000ull
 
 struct join_config {

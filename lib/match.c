@@ -33,7 +33,8 @@ bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook)
 
 bool join_was_over(const struct flow *connect, uint64_t sent_after_ns)
 {
-	return connect->seen & FLOW_CLOSED && connect->end_ns && connect->end_ns <= sent_after_ns;
+	return connect->seen & FLOW_CLOSED && connect->end_ns &&
+	       connect->end_ns + JOIN_TIMER_LATE_NS <= sent_after_ns;
 }
 
 /* join_may_send(), but known for certain. */

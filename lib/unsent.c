@@ -22,6 +22,18 @@ static bool is_from_here(struct join *j, struct flow *f)
 	       route_is_local(j->config.route, &to_source) == 1;
 }
 
+/* A packet whose connect was not found has this one's tuple, and can be its: it did leave. */
+static bool may_have_left(struct join *j, const struct flow *f)
+{
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
+
+	for (; other; other = flow_next_by_tuple(j->config.flows, other))
+		if (other != f && other->seen & FLOW_PACKET && !(other->seen & FLOW_CONNECT) &&
+		    other->start_ns >= f->start_ns)
+			return true;
+	return false;
+}
+
 static void pass_over(struct join *j, struct flow *f)
 {
 	if (join_filtered(j, f))
@@ -46,7 +58,7 @@ void unsent_decide(struct join *j, struct flow *f)
 	    f->start_ns <= j->unmatched_ns ||
 	    !trace_complete_since(j->config.trace, f->start_ns) || !is_from_here(j, f) ||
 	    tuple_is_loopback(&f->tuple) || route_is_local(j->config.route, &f->tuple) != 0 ||
-	    join_filtered(j, f)) {
+	    join_filtered(j, f) || may_have_left(j, f)) {
 		pass_over(j, f);
 		return;
 	}

@@ -524,7 +524,7 @@ static void a_connect_that_was_over_is_not_the_packets(void **state)
 
 	settle(w, true);
 	lives_and_dies(w, 0, 1, 40000);
-	pass(w, 100 * MS);
+	pass(w, 400 * MS);
 	settle(w, true);
 	connects(w, 1, 2);
 	route(w, 1, 40000);
@@ -532,6 +532,23 @@ static void a_connect_that_was_over_is_not_the_packets(void **state)
 	settle(w, true);
 	assert_int_equal(w->started, 1);
 	expect(w, 1, 1);
+}
+
+/* The batch came late: the connect was over for longer than a flush timeout. */
+static void a_connect_whose_packet_is_late_is_written_once(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	lives_and_dies(w, 0, 1, 40000);
+	pass(w, 100 * MS);
+	settle(w, true);
+	packet(w, 40000, 1);
+	settle(w, true);
+	pass(w, 2000 * MS);
+	settle(w, true);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, 0);
 }
 
 /* A connect whose packet an earlier rule may have left out is not said to have sent none. */
@@ -628,6 +645,7 @@ int main(void)
 		TEST(a_filtered_connection_is_counted_once_and_not_told),
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
 		TEST(a_connect_that_was_over_is_not_the_packets),
+		TEST(a_connect_whose_packet_is_late_is_written_once),
 		TEST(a_connect_from_before_other_rules_is_not_unsent),
 		TEST(a_connect_that_tells_its_port_late_is_the_packets_all_the_same),
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
