@@ -20,6 +20,10 @@
 #include <time.h>
 #include <unistd.h>
 
+#ifndef IPPROTO_MPTCP
+#define IPPROTO_MPTCP 262	/* newer than the headers of Debian 11 */
+#endif
+
 #define ROWS_MAX 16
 #define SKIP 77
 
