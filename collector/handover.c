@@ -24,6 +24,7 @@
  */
 #include "handover.h"
 
+#include "open_flows.h"
 #include "perf.h"
 
 #include <errno.h>
@@ -37,9 +38,6 @@
 #include <unistd.h>
 
 #define LISTEN_FIRST 3
-
-/* 500 bytes for each of OPEN_FLOWS_MAX, and their processes. */
-#define FLOWS_BYTES_MAX (1l << 28)
 
 static const char magic[8] = "nfwho 4";
 
@@ -209,7 +207,7 @@ ssize_t handover_read_flows(struct handover *h, void **list)
 		return 0;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size <= 0 || st.st_size > FLOWS_BYTES_MAX)
+	if (st.st_size <= 0 || st.st_size > OPEN_FLOWS_BYTES_MAX)
 		return st.st_size ? -EFBIG : 0;
 	*list = malloc((size_t)st.st_size);
 	if (!*list)

@@ -44,6 +44,9 @@ struct entry {
 	char prefix[OPEN_FLOWS_PREFIX_MAX];
 };
 
+/* By one flow, its process and that one's parent, with the end of the list. */
+#define ADDED_MAX (2 * OPEN_PROCESS_BYTES_MAX + 4096)
+
 /* What a flow keeps over a restart. That its connect was traced goes: what the trace has told
  * since, or not told, says nothing. Its holders are not handed over. */
 static const uint32_t kept = FLOW_PACKET | FLOW_NEW | FLOW_DESTROY | FLOW_PORT | FLOW_ANSWERED |
@@ -65,6 +68,7 @@ struct open_flows_writer {
 	FILE *file;
 	struct written *written;
 	uint32_t processes, flows;
+	size_t bytes;
 	uint8_t buf[OPEN_PROCESS_BYTES_MAX];
 };
 
@@ -74,6 +78,7 @@ static void put(struct open_flows_writer *w, enum kind kind, const void *data, s
 
 	fwrite(&tag, sizeof(tag), 1, w->file);
 	fwrite(data, 1, len, w->file);
+	w->bytes += sizeof(tag) + len;
 }
 
 int open_flows_begin(struct open_flows_writer **out, FILE *file, const struct open_flows *about)
@@ -141,7 +146,7 @@ int open_flows_add(struct open_flows_writer *w, const struct flow *f, const char
 		.error = f->error, .tcp_state = f->tcp_state, .hook = f->hook,
 	};
 
-	if (w->flows == OPEN_FLOWS_MAX)
+	if (w->flows == OPEN_FLOWS_MAX || w->bytes > OPEN_FLOWS_BYTES_MAX - ADDED_MAX)
 		return -ENOSPC;
 	e.process = process_number(w, f->process, false);
 	snprintf(e.prefix, sizeof(e.prefix), "%s", prefix);

@@ -12,8 +12,10 @@
 #define OPEN_FLOWS_SERIES 32
 #define OPEN_FLOWS_PREFIX_MAX 128
 
-/* Longest list that is written: what is over is left out and counted. */
+/* Longest list that is written, in flows and in bytes: it is memory until it is read. What is over is
+ * left out and counted. */
 #define OPEN_FLOWS_MAX (1u << 18)
+#define OPEN_FLOWS_BYTES_MAX (128u << 20)
 
 struct open_flows {
 	char series[OPEN_FLOWS_SERIES + 1];	/* what ids of connections begin with: [0-9a-f] */
@@ -26,6 +28,7 @@ struct open_flows_writer;
 /* Writes to `out`, which is the caller's. Returns 0 or -errno; errors of writing come at the end.
  * */
 int open_flows_begin(struct open_flows_writer **out, FILE *file, const struct open_flows *about);
+/* -ENOSPC: the list is full. */
 int open_flows_add(struct open_flows_writer *w, const struct flow *f, const char *prefix);
 /* Without this call a list is none. Frees the writer; 0 or -errno. */
 int open_flows_end(struct open_flows_writer *w);

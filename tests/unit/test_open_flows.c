@@ -16,6 +16,8 @@
 
 #include <cmocka.h>
 
+#define KEPT 3000
+
 struct world {
 	struct flow flow;
 	struct process *shell, *curl;
@@ -24,6 +26,7 @@ struct world {
 	unsigned int count;
 	struct flow found[4];
 	char prefix[4][OPEN_FLOWS_PREFIX_MAX];
+	struct process *kept[KEPT];
 };
 
 static const struct open_flows about = {
@@ -108,6 +111,15 @@ static void take(const struct flow *f, const char *prefix, void *data)
 	memcpy(w->prefix[w->count++], prefix, strlen(prefix) + 1);
 }
 
+static void count(const struct flow *f, const char *prefix, void *data)
+{
+	struct world *w = data;
+
+	(void)f;
+	(void)prefix;
+	w->count++;
+}
+
 static void what_goes_in_comes_out(void **state)
 {
 	struct world *w = *state;
@@ -157,6 +169,44 @@ static void a_list_without_its_end_is_none(void **state)
 	assert_int_equal(w->count, 0);
 }
 
+/* However long command lines are. */
+static void a_list_is_no_longer_than_it_may_be(void **state)
+{
+	struct world *w = *state;
+	struct open_flows_writer *writer;
+	struct open_flows head;
+	FILE *file;
+	uint32_t added = 0;
+	int ret = 0;
+
+	free(w->list);
+	file = open_memstream(&w->list, &w->size);
+	assert_int_equal(open_flows_begin(&writer, file, &about), 0);
+	while (!ret) {
+		struct process *p = process_image_new(1);
+		char line[60000] = "";
+
+		p->command_line = refstr_new(line, sizeof(line));
+		p->command_line_len = sizeof(line);
+		w->kept[added % KEPT] = p;
+		w->flow.process = p;
+		ret = open_flows_add(writer, &w->flow, "");
+		added += !ret;
+		assert_true(added < KEPT);
+	}
+	assert_int_equal(ret, -ENOSPC);
+	assert_int_equal(open_flows_end(writer), 0);
+	fclose(file);
+	assert_true(w->size <= OPEN_FLOWS_BYTES_MAX);
+	assert_true(w->size > OPEN_FLOWS_BYTES_MAX - (1 << 20));
+	for (unsigned int i = 0; i < KEPT; i++)
+		process_unref(w->kept[i]);
+	assert_int_equal(open_flows_read(w->list, w->size, &head, count, w), 0);
+	assert_int_equal(head.count, added);
+	assert_int_equal(w->count, added);
+	w->count = 0;
+}
+
 static void look(const struct flow *f, const char *prefix, void *data)
 {
 	struct world *w = data;
@@ -196,6 +246,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(what_goes_in_comes_out),
 		TEST(a_list_without_its_end_is_none),
+		TEST(a_list_is_no_longer_than_it_may_be),
 		TEST(no_byte_can_do_harm),
 	};
 
