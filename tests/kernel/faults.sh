@@ -107,7 +107,8 @@ everywhere()
 		failing "$call" "$error" "$first"
 		((seen < first)) && break
 	done
-	[[ $error == EINTR || $error == EAGAIN ]] && return
+	# Said once for each cause: no kernel gives them for ever.
+	[[ $error == EINTR || $error == EAGAIN || $error == ENOBUFS ]] && return
 	for first in 1 3 10 30 100 300 1000; do
 		failing "$call" "$error" "$first-"
 		((seen < first)) && break
