@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Events, a lookup, a dump and events again, as the kernel's datagrams (kernel.h). */
+/* Events, a lookup, a dump, a dump in parts and events again, as the kernel's datagrams (kernel.h). */
 #include "ct_message.h"
 #include "ct_timeout.h"
 #include "fuzz.h"
@@ -90,6 +90,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		tuple.family = AF_INET;
 		ct_lookup(ct, &tuple, NULL);
 		ct_dump(ct, check_wanted, &dumped);
+		/* As long as nothing is queued there is more to come. */
+		for (int i = 0; i < 4 && ct_dump_part(ct, check_wanted, &dumped) == 1; i++)
+			;
 		read_events(ct, &messages);
 	}
 	ct_close(ct);

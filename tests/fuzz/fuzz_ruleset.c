@@ -3,6 +3,7 @@
  * All that is asked of nf_tables, and its answers. Input: what rules (4 bytes), what is done in which
  * order (8 bytes), and then the kernel's datagrams (kernel.h).
  */
+#include "filter.h"
 #include "fuzz.h"
 #include "kernel.h"
 #include "ruleset.h"
@@ -12,6 +13,8 @@
 #include <string.h>
 
 #define STEPS 8
+
+static struct filter filter;
 
 static void inspect(struct ruleset *r)
 {
@@ -30,10 +33,10 @@ static void step(struct ruleset *r, uint8_t what)
 	struct ruleset_counts counts;
 	uint32_t rules;
 
-	switch (what % 8) {
+	switch (what % 9) {
 	case 0:
 	case 1:
-		assert(ruleset_create(r, what % 8 == 1) <= 0);
+		assert(ruleset_create(r, what % 9 == 1) <= 0);
 		break;
 	case 2:
 		assert(ruleset_silence(r) <= 0);
@@ -54,6 +57,9 @@ static void step(struct ruleset *r, uint8_t what)
 		assert(ruleset_watch(r) >= 0);
 		assert(ruleset_read_change(r, &change) <= 1);
 		break;
+	case 8:
+		assert(ruleset_filter(r, &filter) <= RULESET_NOT_OWNED);
+		break;
 	}
 }
 
@@ -65,6 +71,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	const uint8_t *steps = data + 4;
 	struct ruleset *r;
+	char why[256];
 
 	if (size < 4 + STEPS)
 		return 0;
@@ -73,6 +80,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	config.loopback = data[2] & 1;
 	config.conntrack = data[2] & 2;
 	config.limit_per_second = data[3];
+	if (filter_empty(&filter))
+		assert(filter_add(&filter, FILTER_EXCEPT, "net=203.0.113.0/24,port=443", why,
+				  sizeof(why)) == 0);
 	kernel_begin(data + 4 + STEPS, size - 4 - STEPS, NULL, NULL);
 	if (ruleset_open(&r, &config) == 0) {
 		for (int i = 0; i < STEPS; i++)
