@@ -162,7 +162,11 @@ int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void 
 	unsigned int handed_on = 0;
 	ssize_t n;
 
-	while (handed_on < max_messages) {
+	for (unsigned int reads = 0; handed_on < max_messages; reads++) {
+		if (reads == max_messages) {
+			handed_on = max_messages;
+			break;
+		}
 		n = nl_receive(&ct->events);
 		if (n == 0)
 			break;

@@ -50,8 +50,9 @@ int ct_adopt(struct ct **out, int fd);
 
 int ct_fd(const struct ct *ct);
 
-/* Reads what is queued, up to max_messages, never blocking. Returns the number of messages
- * handed on, or -errno for a lost socket. ENOBUFS is counted, not returned. */
+/* Reads what is queued, up to max_messages or as many reads, never blocking. Returns the number of
+ * messages handed on (max_messages or more: there may be more), or -errno for a lost socket.
+ * ENOBUFS is counted, not returned. */
 int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void *data);
 
 /* Dumps the table (both families, the protocols of ct_open; all of them after ct_adopt) through a

@@ -169,7 +169,9 @@ int nflog_read(struct nflog *n, unsigned int max_packets, nflog_handler *handler
 	unsigned int handed_on = 0;
 	ssize_t len;
 
-	while (handed_on < max_packets) {
+	for (unsigned int reads = 0; handed_on < max_packets; reads++) {
+		if (reads == max_packets)
+			return max_packets;
 		len = nl_receive(&n->nl);
 		if (len == 0)
 			break;

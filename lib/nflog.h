@@ -61,8 +61,8 @@ void nflog_expect_sequence(struct nflog *n, uint32_t sequence);
 int nflog_group_fd(const struct nflog *n);
 
 /* Reads what is queued, never blocking, and stops behind the batch in which the number of packets
- * reaches `max_packets`. Returns the number handed on, or -errno for a lost socket. ENOBUFS is
- * counted, not returned. */
+ * reaches `max_packets`, or after as many reads. Returns the number handed on (`max_packets` or
+ * more: there may be more), or -errno for a lost socket. ENOBUFS is counted, not returned. */
 int nflog_read(struct nflog *n, unsigned int max_packets, nflog_handler *handler, void *data);
 
 const struct nflog_stats *nflog_stats(const struct nflog *n);

@@ -108,7 +108,7 @@ everywhere()
 		((seen < first)) && break
 	done
 	# Said once for each cause: no kernel gives them for ever.
-	[[ $error == EINTR || $error == EAGAIN || $error == ENOBUFS ]] && return
+	[[ $error == EINTR || $error == EAGAIN ]] && return
 	for first in 1 3 10 30 100 300 1000; do
 		failing "$call" "$error" "$first-"
 		((seen < first)) && break
