@@ -59,7 +59,7 @@ static void retire(struct join *j, struct flow *f)
 {
 	process_unref(f->process);
 	f->process = NULL;
-	if (f->seen & (FLOW_NEW | FLOW_CT_ID) && conntrack_will_tell(j, f))
+	if (flow_has_entry(f) && conntrack_will_tell(j, f))
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
 	else
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ENDED, j->now_ns + JOIN_CONFIRM_NS);
@@ -102,7 +102,7 @@ static bool is_unexplained(const struct flow *f)
 /* A missing NEW means something only when all there was has been read. */
 static bool awaits_conntrack(const struct join *j, const struct flow *f)
 {
-	return conntrack_will_tell(j, f) && !(f->seen & (FLOW_NEW | FLOW_CT_ID)) &&
+	return conntrack_will_tell(j, f) && !flow_has_entry(f) &&
 	       !j->conntrack_current && !j->finishing;
 }
 

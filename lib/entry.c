@@ -152,6 +152,7 @@ void entry_fill_reply(struct flow *f, const struct ct_entry *entry)
 	f->seen |= FLOW_REPLY | FLOW_CT_ID;
 	f->ct_id = entry->id;
 	f->ct_zone = entry->zone;
+	f->ct_unconfirmed = false;
 	f->ct_status = (uint16_t)entry->status;
 }
 

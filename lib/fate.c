@@ -24,11 +24,10 @@ bool fate_answered(const struct flow *f)
 
 static bool was_blocked(const struct flow *f, const struct fate_signs *signs)
 {
-	const uint32_t excuses = FLOW_NEW | FLOW_DESTROY | FLOW_CT_ID | FLOW_UNTRACKED |
-				 FLOW_CT_LOST | FLOW_LATE | FLOW_EARLIER |
-				 FLOW_RESUMED;
+	const uint32_t excuses = FLOW_DESTROY | FLOW_UNTRACKED | FLOW_CT_LOST | FLOW_LATE |
+				 FLOW_EARLIER | FLOW_RESUMED;
 
-	return signs->conntrack && signs->tracked && !signs->entry_exists &&
+	return signs->conntrack && signs->tracked && !signs->entry_exists && !flow_has_entry(f) &&
 	       (f->seen & (FLOW_PACKET | FLOW_CLOSED)) == (FLOW_PACKET | FLOW_CLOSED) &&
 	       !(f->seen & excuses);
 }

@@ -33,6 +33,7 @@ struct nflog_packet {
 	uint8_t hook;			/* NF_INET_* */
 	bool has_uid, has_gid;		/* false is "unknown", never root */
 	bool has_ct;			/* the kernel attached the conntrack entry (GLUE_CT) */
+	bool ct_unconfirmed;		/* one that this packet begins: it may never be */
 };
 
 struct nflog_stats {

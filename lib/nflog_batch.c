@@ -5,6 +5,7 @@
 #include "nl.h"
 
 #include <errno.h>
+#include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netfilter/nfnetlink_log.h>
 #include <string.h>
@@ -12,11 +13,13 @@
 static void parse_conntrack(struct nflog_packet *out, const struct nlattr *nest)
 {
 	const struct nlattr *tb[CTA_MAX + 1];
+	uint32_t status;
 
 	if (attr_table_of_nest(tb, CTA_MAX, nest) || !attr_be32(tb[CTA_ID], &out->ct_id))
 		return;
 	out->ct_zone = ct_message_zone(tb);
 	out->has_ct = true;
+	out->ct_unconfirmed = attr_be32(tb[CTA_STATUS], &status) && !(status & IPS_CONFIRMED);
 }
 
 int nflog_message_parse(struct nflog_packet *out, uint32_t *sequence, bool *has_sequence,
