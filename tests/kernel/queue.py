@@ -5,6 +5,7 @@ import socket
 import struct
 import sys
 
+NETLINK_NETFILTER = 12
 NFNL_SUBSYS_QUEUE = 3
 MSG_PACKET, MSG_VERDICT, MSG_CONFIG = 0, 1, 2
 PACKET_HDR, VERDICT_HDR = 1, 2
@@ -33,7 +34,7 @@ def packet_ids(data):
 
 
 number, verdict = int(sys.argv[1]), {"drop": 0, "accept": 1}[sys.argv[2]]
-netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_NETFILTER)
+netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
 netlink.bind((0, 0))
 netlink.send(message(MSG_CONFIG, number, CFG_CMD, struct.pack(">BBH", CMD_BIND, 0, 0)))
 netlink.send(message(MSG_CONFIG, number, CFG_PARAMS, struct.pack(">IB", 0, COPY_META)))

@@ -8,7 +8,7 @@
 verdicts()
 {
 	background "$HERE" python3 "$here_dir/queue.py" "$@" >"$work/queue$1"
-	wait_for 10 grep -q bound "$work/queue$1" || finish
+	wait_for 20 grep -q bound "$work/queue$1" || { not_ok "queue $1 is bound"; finish; }
 }
 
 fates_of()

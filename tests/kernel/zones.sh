@@ -12,15 +12,16 @@ second_peer()
 	ip netns add "$TWIN" && ip -n "$TWIN" link set lo up &&
 		ip link add eth1 address 02:00:00:00:00:03 netns "$HERE" type veth \
 			peer name eth0 address 02:00:00:00:00:04 netns "$TWIN" &&
-		ip -n "$HERE" addr add $here4/24 dev eth1 && ip -n "$TWIN" addr add $peer4/24 dev eth0 &&
+		ip -n "$HERE" addr add $here4/24 dev eth1 &&
+		ip -n "$TWIN" addr add $peer4/24 dev eth0 &&
 		ip -n "$HERE" link set eth1 up && ip -n "$TWIN" link set eth0 up || finish
 	ip -n "$HERE" neigh replace $peer4 lladdr 02:00:00:00:00:04 dev eth1
 	ip -n "$TWIN" neigh replace $here4 lladdr 02:00:00:00:00:03 dev eth0
 	sysctl_in "$HERE" net.ipv4.conf.{all,eth0,eth1}.rp_filter=0 \
 		net.ipv4.conf.{all,eth0,eth1}.arp_ignore=1 \
-		net.netfilter.nf_conntrack_tcp_timeout_{time_wait,close,fin_wait,last_ack,close_wait}=1
+		net.netfilter.nf_conntrack_tcp_timeout_{time_wait,close,fin_wait,last_ack}=1
 	background "$TWIN" "$load" serve --to $peer4:80 >"$work/serve-twin"
-	wait_for 10 grep -q listening "$work/serve-twin" || finish
+	wait_for 20 grep -q listening "$work/serve-twin" || { not_ok "it listens"; finish; }
 }
 
 # Of the first, NEW is not sent: its DESTROY is the first that conntrack tells.
