@@ -12,8 +12,8 @@
 #define OPEN_FLOWS_SERIES 32
 #define OPEN_FLOWS_PREFIX_MAX 128
 
-/* Longest list that is written, in flows and in bytes: it is memory until it is read. What is over is
- * left out and counted. */
+/* Longest list that is written, in flows and in bytes: it is memory until it is read. What is over
+ * is left out and counted. */
 #define OPEN_FLOWS_MAX (1u << 18)
 #define OPEN_FLOWS_BYTES_MAX (128u << 20)
 
