@@ -38,7 +38,17 @@ struct owner {
 	struct sock_query sock[HOLDER_QUERIES_MAX];
 	struct holder_query holder[HOLDER_QUERIES_MAX];
 	struct owner_query *query[HOLDER_QUERIES_MAX];	/* whom sock[] or holder[] belongs to */
+
+	/* Of the last one, so that the table cannot take them away from who asked. */
+	struct process *named[HOLDER_QUERIES_MAX];
+	unsigned int named_count;
 };
+
+static void let_go(struct owner *o)
+{
+	while (o->named_count)
+		process_unref(o->named[--o->named_count]);
+}
 
 static int find_sockets(struct owner *o, unsigned int count)
 {
@@ -173,7 +183,7 @@ static void name_process(struct owner *o, struct owner_query *q, const struct ho
 			continue;
 		p = who_is(o, &h->found[i]);
 		if (p && !p->kernel_thread)
-			q->process = p;
+			q->process = o->named[o->named_count++] = process_ref(p);
 	}
 }
 
@@ -213,6 +223,7 @@ static int lookup_some(struct owner *o, struct owner_query *queries, unsigned in
 	unsigned int n;
 	int err;
 
+	let_go(o);
 	o->stats.lookups += count;
 	for (unsigned int i = 0; i < count; i++)
 		ask_for(&o->sock[i], &queries[i]);
@@ -310,6 +321,7 @@ void owner_free(struct owner *o)
 {
 	if (!o)
 		return;
+	let_go(o);
 	holder_index_free(o->holders);
 	diag_close(o->diag);
 	cgroupfs_fini(&o->cgroups);

@@ -46,7 +46,8 @@ struct owner_query {
 	uint32_t socket_uid;		/* means nothing for an orphan */
 	uint64_t inode, cookie, cgroup_id;	/* 0: unknown */
 	uint8_t socket_state;		/* TCP_*; 0 unknown */
-	struct process *process;	/* borrowed from the table: the oldest holder */
+	struct process *process;	/* the oldest holder; borrowed until 256 more are asked
+					 * for, or until the next lookup */
 	uint32_t holders[OWNER_HOLDERS_MAX];	/* oldest first: the first found, its parent and
 					 * children that share it, and others met on the way;
 					 * a stranger it was passed to may be missing */

@@ -336,6 +336,26 @@ static void a_batch_is_answered_one_by_one(void **state)
 	}
 }
 
+/* It has ended and is forgotten, and its place is another's, while the answers are worked on. */
+static void who_was_named_stays_until_the_next_lookup(void **state)
+{
+	struct world *w = *state;
+	struct pair p = pair_open(AF_INET, SOCK_STREAM);
+	struct owner_query q[2] = { { .tuple = p.tuple } };
+	pid_t child = child_thread_connects(&p, &q[1].tuple);
+
+	assert_int_equal(owner_lookup(w->owner, q, 2), 0);
+	child_end(child);
+	assert_null(process_find(w->processes, child, 0));
+	process_expire(w->processes, UINT64_MAX);
+	process_find(w->processes, 1, 0);
+	assert_null(process_get(w->processes, child));
+	assert_non_null(q[1].process);
+	assert_int_equal(q[1].process->pid, child);
+	assert_int_equal(q[0].process->pid, getpid());
+	pair_close(&p);
+}
+
 struct dumped {
 	struct tuple tuple;
 	uint64_t inode;
@@ -398,6 +418,7 @@ int main(void)
 		BOTH(another_users_socket_is_no_answer),
 		BOTH(a_process_can_be_asked_for_an_inode),
 		BOTH(a_batch_is_answered_one_by_one),
+		BOTH(who_was_named_stays_until_the_next_lookup),
 		cmocka_unit_test(only_connecting_sockets_are_dumped),
 	};
 
