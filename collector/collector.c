@@ -371,6 +371,13 @@ static int stand_rules(struct collector *c)
 	return create_own(c, state);
 }
 
+/* Anybody who may change a ruleset may set counters back, those of an owned table too. */
+static bool were_set_back(const struct ruleset_counts *now, const struct ruleset_counts *before)
+{
+	return now->matched < before->matched || now->limited < before->limited ||
+	       now->filtered < before->filtered;
+}
+
 /* The table of the last run, if it is as we want it; what it counted since is ours. */
 static bool take_over_rules(struct collector *c, const struct ruleset_config *config)
 {
@@ -378,6 +385,7 @@ static bool take_over_rules(struct collector *c, const struct ruleset_config *co
 	int fd = handover_take(&c->handover, HANDOVER_RULES);
 	enum ruleset_state state;
 	struct ruleset_counts counts;
+	bool goes_on;
 
 	if (fd < 0)
 		return false;
@@ -390,9 +398,10 @@ static bool take_over_rules(struct collector *c, const struct ruleset_config *co
 	    ruleset_counters(c->ruleset, &counts))
 		return false;
 	c->ruleset_owned = true;
-	c->ledger.matched_approximate = !sums->known;
+	goes_on = sums->known && !were_set_back(&counts, &sums->counts);
+	c->ledger.matched_approximate = !goes_on;
 	c->ledger.lost_tail = sums->pending;
-	c->before = sums->known ? sums->counts : counts;
+	c->before = goes_on ? sums->counts : counts;
 	log_info("the rules of the last run stand: going on where it ended");
 	return true;
 }

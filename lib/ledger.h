@@ -18,7 +18,8 @@
 struct ledger {
 	uint64_t matched;	/* the rules' counters, less their value when we began */
 	bool matched_known;
-	bool matched_approximate;	/* a static rule counted while we were binding */
+	bool matched_approximate;	/* a static rule counted while we were binding, or a table or
+					 * its counters were made anew */
 	uint64_t limited;	/* held back by an optional limit in the rule */
 	uint64_t received, sequence_gap, enobufs;
 	uint64_t lost_tail;	/* matched, not received, after the last number we saw (at exit); or

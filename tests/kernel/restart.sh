@@ -201,6 +201,20 @@ equal "with one table still" "$(here nft list tables)" "table inet nfwho"
 equal "and no line torn" "$(jq -r '.event.action | select(. == null)' "$log" 2>&1)" ""
 kill "$loading"
 wait "$loading" 2>/dev/null
+
+# Anybody who may change a ruleset may do that, an owned table's too.
+here nft reset counters table inet nfwho >/dev/null
+tell argument --ledger-interval=1 >/dev/null
+equal "it is restarted after its counters were set back" "$(tell restart)" "ended 0 ready"
+marked=$(wc -l <"$log")
+first_ledger()
+{
+	tail -n +$((marked + 1)) "$log" | grep -m 1 '"action":"ledger"'
+}
+wait_for 10 first_ledger >/dev/null
+equal "its ledger adds up, and says how" "$(first_ledger | jq -c '.nfwho.ledger |
+	[.matched == .received + .sequence_gap + .lost_tail, .matched_approximate]')" '[true,true]'
+
 tell argument --protocols=tcp,udp >/dev/null
 equal "other rules replace those that stand" "$(tell restart)" "ended 0 ready"
 check "they are there" grep -q udp <(here nft list table inet nfwho)
