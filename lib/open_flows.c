@@ -16,6 +16,9 @@
 #include <linux/netfilter.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* An entry for which there is no memory is not added; see hh.tbl. */
+#define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
 enum kind { HEAD = 1, PROCESS, FLOW, END };
@@ -101,7 +104,7 @@ int open_flows_begin(struct open_flows_writer **out, FILE *file, const struct op
 static uint32_t process_number(struct open_flows_writer *w, const struct process *p, bool as_parent)
 {
 	struct written *known = NULL, *made;
-	uint32_t parent = 0;
+	uint32_t parent = 0, number;
 	int len;
 
 	if (!p)
@@ -123,8 +126,12 @@ static uint32_t process_number(struct open_flows_writer *w, const struct process
 		put(w, PROCESS, w->buf, (size_t)len);
 		made->number = ++w->processes;
 	}
+	number = made->number;
+	/* Forgotten, it is written once more for the next flow. */
 	HASH_ADD(hh, w->written, key, sizeof(made->key), made);
-	return made->number;
+	if (!made->hh.tbl)
+		free(made);
+	return number;
 }
 
 int open_flows_add(struct open_flows_writer *w, const struct flow *f, const char *prefix)
