@@ -208,7 +208,8 @@ static struct bytes bytes_of(const struct nlattr *attr)
 	struct bytes bytes = { NULL, 0 };
 
 	if (attr)
-		bytes = (struct bytes){ mnl_attr_get_payload(attr), mnl_attr_get_payload_len(attr) };
+		bytes = (struct bytes){ mnl_attr_get_payload(attr),
+					mnl_attr_get_payload_len(attr) };
 	while (bytes.len > 0 && bytes.at[bytes.len - 1] == 0)
 		bytes.len--;
 	return bytes;

@@ -14,8 +14,8 @@
 #include <libnftnl/rule.h>
 #include <libnftnl/udata.h>
 
-/* What the kernel answers is read here and not by libnftnl, which ends the process over an attribute
- * whose length it does not expect (abi_breakage), and before 1.2.0 knows no owner. */
+/* What the kernel answers is read here and not by libnftnl, which ends the process over an
+ * attribute whose length it does not expect (abi_breakage), and before 1.2.0 knows no owner. */
 #define TABLE_OWNER 7		/* NFTA_TABLE_OWNER, Linux 5.12 */
 #define DUMP_TRIES 8
 #define OBJECT_COUNT 2		/* the two counters of a table without a filter */

@@ -6,9 +6,9 @@
 #include <stdint.h>
 
 /*
- * Files that hold the input: in front of open(2) and its kin, for a harness that links files.c. From
- * files_begin() to files_end() every name that is opened for reading is a regular file with these
- * bytes, and every link leads to where they say.
+ * Files that hold the input: in front of open(2) and its kin, for a harness that links files.c.
+ * From files_begin() to files_end() every name that is opened for reading is a regular file with
+ * these bytes, and every link leads to where they say.
  */
 void files_begin(const uint8_t *content, size_t len);
 void files_end(void);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Events, a lookup, a dump, a dump in parts and events again, as the kernel's datagrams (kernel.h). */
+/* Events, a lookup, a dump, a dump in parts and events again, as the kernel's datagrams
+ * (kernel.h). */
 #include "ct_message.h"
 #include "ct_timeout.h"
 #include "fuzz.h"

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Evidence in any order, of few addresses, sockets and processes, in tables that are soon full: every
- * packet is in the account once, every flow starts and ends at most once, and no process is named that
- * the trace has not seen. Input: steps of eight bytes.
+ * Evidence in any order, of few addresses, sockets and processes, in tables that are soon full:
+ * every packet is in the account once, every flow starts and ends at most once, and no process is
+ * named that the trace has not seen. Input: steps of eight bytes.
  */
 #include "files.h"
 #include "fuzz.h"
@@ -105,8 +105,8 @@ static void world_init(struct world *w)
 	join_clock(&w->join, w->now_ns, w->now_ns);
 }
 
-/* It stays, as its tables take longer to make than an input to run: every process ends, every flow is
- * let go, and an hour passes. */
+/* It stays, as its tables take longer to make than an input to run: every process ends, every
+ * flow is let go, and an hour passes. */
 static void world_clear(struct world *w)
 {
 	struct perf_event exit = { .kind = PERF_EXIT, .time_ns = w->now_ns };
@@ -266,7 +266,8 @@ static void check(const struct world *w)
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static void (*const give[])(struct world *, const struct step *) = {
-		give_packet, give_packet, give_event, give_event, give_event, give_entry, settle, lose,
+		give_packet, give_packet, give_event, give_event, give_event, give_entry,
+		settle, lose,
 	};
 	static struct world w;
 	struct step step;

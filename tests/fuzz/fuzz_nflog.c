@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Batches of packets, one after another. Input: the kernel's datagrams (kernel.h), the first of them
- * for the question that binds the group.
+ * Batches of packets, one after another. Input: the kernel's datagrams (kernel.h), the first of
+ * them for the question that binds the group.
  */
 #include "fuzz.h"
 #include "kernel.h"

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The list of open connections of an earlier run: what is valid is handed on as often as it says, and
- * a list of the same that is written and read again has the same content.
+ * The list of open connections of an earlier run: what is valid is handed on as often as it says,
+ * and a list of the same that is written and read again has the same content.
  */
 #include "fuzz.h"
 #include "open_flows.h"

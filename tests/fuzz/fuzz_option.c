@@ -30,12 +30,13 @@ static size_t split(const uint8_t *data, size_t size, char **text, char *argv[],
 	const uint8_t *mark = size ? memmem(data, size, "\n--\n", 4) : NULL;
 	size_t len = mark ? (size_t)(mark - data) + 1 : size;
 	const uint8_t *rest = mark ? mark + 4 : data + size;
+	char *line;
 
 	*text = strndup((const char *)rest, (size_t)(data + size - rest));
 	assert(*text);
 	*argc = 0;
 	argv[(*argc)++] = (char *)"nfwho";
-	for (char *line = strtok(*text, "\n"); line && *argc < ARGUMENTS_MAX; line = strtok(NULL, "\n"))
+	for (line = strtok(*text, "\n"); line && *argc < ARGUMENTS_MAX; line = strtok(NULL, "\n"))
 		argv[(*argc)++] = line;
 	argv[*argc] = NULL;
 	return len;

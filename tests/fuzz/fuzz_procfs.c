@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* Every file of /proc/PID that we parse: the same bytes are offered to each parser, and stand in each
- * file. */
+/* Every file of /proc/PID that we parse: the same bytes are offered to each parser, and stand in
+ * each file. */
 #include "cgroup.h"
 #include "files.h"
 #include "fuzz.h"

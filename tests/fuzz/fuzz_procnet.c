@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The tables of /proc/net: each line, the whole file as it may come in pieces, and the two that tell
- * whose a netlink port and a log group are.
+ * The tables of /proc/net: each line, the whole file as it may come in pieces, and the two that
+ * tell whose a netlink port and a log group are.
  */
 #include "files.h"
 #include "fuzz.h"

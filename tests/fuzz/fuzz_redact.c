@@ -8,7 +8,8 @@
 /* What stands behind an option named like a secret never comes through. */
 static void hide(const char *value, size_t size)
 {
-	static const char head[] = "program\0--password\0", line[] = "program --password " REDACT_MARK;
+	static const char head[] = "program\0--password\0";
+	static const char line[] = "program --password " REDACT_MARK;
 	size_t len = strnlen(value, size);
 	char args[4096], out[8192];
 

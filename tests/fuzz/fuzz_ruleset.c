@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * All that is asked of nf_tables, and its answers. Input: what rules (4 bytes), what is done in which
- * order (8 bytes), and then the kernel's datagrams (kernel.h).
+ * All that is asked of nf_tables, and its answers. Input: what rules (4 bytes), what is done in
+ * which order (8 bytes), and then the kernel's datagrams (kernel.h).
  */
 #include "filter.h"
 #include "fuzz.h"
