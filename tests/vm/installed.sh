@@ -31,8 +31,11 @@ install_and_start()
 	check "its exposure is 2.0 or less" exposure
 	configure rate=0 rate-total=0 ledger-interval=1
 	check "it is restarted with another configuration" systemctl restart nfwho
-	equal "nothing it says is a warning" "$(journal_of -p warning | grep -v '^-- ')" ""
-	equal "systemd keeps the sockets" "$(property NFileDescriptorStore)" 4
+	# An older systemd does not know every line of the unit.
+	equal "nothing it says is a warning" \
+		"$(journal_of -p warning | grep -v '^-- \|: Unknown key name ')" ""
+	equal "systemd keeps the sockets" "$(property NFileDescriptorStore)" \
+		$((3 + $(owns_tables && echo 1 || echo 0)))
 }
 
 exposure()
@@ -51,15 +54,15 @@ restarts_under_load()
 {
 	local turn runs
 
-	"$load" busy --workers 2 --rate 1000 --count 60000 --seconds 60 --to "$peer4:80" \
+	"$load" busy --workers 2 --rate 1000 --count 60000 --seconds 100 --to "$peer4:80" \
 		--to "[$peer6]:80" --truth "$work/truth.tsv" >"$work/load" 2>&1 &
 	loading=$!
 	children+=("$loading")
 	for turn in 1 2 3 4 5; do
-		wait_starts 60 $((turn * 600))
+		wait_starts 60 $((turn * 400))
 		systemctl restart nfwho || not_ok "restart $turn"
 	done
-	wait_starts 60 3600
+	wait_starts 60 2400
 	check "it is upgraded under load" dpkg -i "$(package 2)"
 	equal "to the next version" "$(nfwho --version | grep -o '[0-9.]*\.1$')" \
 		"$(dpkg-query -W -f '${Version}' nfwho)"
@@ -67,8 +70,8 @@ restarts_under_load()
 	wait "$loading"
 	cp $log /nfwho/results/restarts.json
 	each_once "five restarts and an upgrade later every connection has one start" \
-		"$work/truth.tsv" 3600
-	echo "# $(wc -l <"$work/truth.tsv") connections in a minute"
+		"$work/truth.tsv" 2400
+	echo "# $(wc -l <"$work/truth.tsv") connections in 100 s"
 	runs=$(jq -r .agent.ephemeral_id $log | sort -u | wc -l)
 	equal "there were eight runs" "$runs" 8
 	equal "nothing was lost" "$(jq -s 'map(select(.event.action == "ledger").nfwho.ledger |
