@@ -43,10 +43,8 @@ static void look(const struct flow *f, const char *prefix, void *data)
 	if (p)
 		seen->sum += sum_of(p->executable) + sum_of(p->comm) + p->pid + p->known +
 			     p->command_line_len + sum_of(p->unit);
-	if (p && p->parent) {
-		assert(!p->parent->parent);
+	if (p && p->parent)
 		seen->sum += sum_of(p->parent->executable) + p->parent->pid;
-	}
 	if (seen->writer)
 		assert(open_flows_add(seen->writer, f, prefix) == 0);
 }
