@@ -38,6 +38,8 @@
 #define WATCH_MAX	256
 #define WATCH_SLACK_NS	250000000ull
 #define TRIES_MAX	3
+/* Of clock ticks, and of the wall clock that both times are told in. */
+#define START_SLACK_NS	1000000000ull
 
 /* Never 0, which is before any loss. */
 static uint64_t before(const struct join *j, uint64_t time_ns)
@@ -168,17 +170,34 @@ static bool is_still_that(struct join *j, const struct flow *f)
 	return err ? err != -ENOENT : entry.id == f->ct_id;
 }
 
+/* An entry of datagrams outlives its socket, and another one with its ports goes on in it: that of
+ * a process which has begun later than the entry is one. */
+static bool may_have_begun(const struct flow *f, const struct process *p)
+{
+	return !tuple_is_datagram(&f->tuple) || !f->start_real_ns || !(p->known & PROCESS_START) ||
+	       p->start_real_ns <= f->start_real_ns + START_SLACK_NS;
+}
+
+static void forget_owner(struct flow *f)
+{
+	f->owner = OWNER_NONE;
+	f->cgroup_id = 0;
+	f->seen &= ~(uint32_t)FLOW_UID;
+}
+
 static void resume(struct join *j, struct flow *f, const struct owner_query *query)
 {
 	f->owner = (uint8_t)query->rung;
 	if (f->owner == OWNER_UNDECIDED)
 		f->owner = f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE;
-	if (query->process) {
+	f->cgroup_id = query->cgroup_id;
+	if (query->process && !may_have_begun(f, query->process)) {
+		forget_owner(f);
+	} else if (query->process) {
 		f->process = process_ref(query->process);
 		if (query->holder_count > 1)
 			join_remember_holders(j, f, query);
 	}
-	f->cgroup_id = query->cgroup_id;
 	f->seen |= FLOW_STARTED;
 	ladder_look_at_process(j, f);
 	if (join_filtered(j, f)) {

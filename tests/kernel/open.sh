@@ -156,6 +156,35 @@ else
 	skip "in a full table ours are found" "$(head -n 1 "$work/loaded")"
 fi
 
+# An entry of datagrams outlives who made it, and another takes its ports.
+sysctl_in "$HERE" net.netfilter.nf_conntrack_events=1 net.netfilter.nf_conntrack_udp_timeout=60 \
+	net.netfilter.nf_conntrack_udp_timeout_stream=60
+bound='
+import signal, socket, sys
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind((sys.argv[1], 4000))
+s.connect((sys.argv[2], 3001))
+if sys.argv[3] == "send":
+    s.send(b"x")
+    s.recv(100)
+else:
+    print("holds", flush=True)
+    signal.pause()
+'
+here python3 -c "$bound" $here4 $peer4 send
+read -rt 1.5 -u "$idle"
+background "$HERE" python3 -c "$bound" $here4 $peer4 hold >"$work/later"
+later=$!
+wait_for 10 grep -q holds "$work/later"
+collector_start --ledger-interval 1 --protocols udp
+check "a connection of who is gone" wait_records 10 1 '.nfwho.ledger.resumed == 1'
+kill "$later"
+here conntrack -D -p udp --orig-port-src 4000 >/dev/null 2>&1
+check "ends, too" wait_ended 20 1
+equal "and is not given to who came later" "$(select_records "$ended" |
+	jq -c '[.nfwho.resumed, .nfwho.owner, has("process"), has("user")]')" '[true,"none",false,false]'
+collector_stop
+
 # The other side does not close: the socket stands, and nobody has it.
 sysctl_in "$HERE" net.netfilter.nf_conntrack_events=1
 tell OURS orphan
