@@ -9,7 +9,7 @@ static bool pattern_matches(const struct filter_pattern *pattern, const char *te
 {
 	if (!text)
 		return false;
-	return pattern->wild ? fnmatch(pattern->text, text, 0) == 0 :
+	return pattern->wild ? fnmatch(pattern->text, text, FNM_NOESCAPE) == 0 :
 			       strcmp(pattern->text, text) == 0;
 }
 

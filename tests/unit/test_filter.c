@@ -96,6 +96,20 @@ static void a_term_matches_what_it_names(void **state)
 	}
 }
 
+/* systemd escapes names with backslashes. */
+static void a_backslash_in_a_pattern_is_one(void **state)
+{
+	struct tuple web = destination("203.0.113.77", 443, IPPROTO_TCP);
+	struct filter_subject subject = { .tuple = &web, .unit = "srv-a\\x2db@1.service" };
+	struct filter filter = { 0 };
+
+	(void)state;
+	assert_int_equal(filter_add(&filter, FILTER_ONLY, "unit=srv-a\\x2db@*.service", why,
+				    sizeof(why)), 0);
+	assert_true(filter_passes(&filter, &subject));
+	filter_clear(&filter, FILTER_ONLY);
+}
+
 static void a_comma_in_a_value_has_a_backslash(void **state)
 {
 	struct tuple t = destination("203.0.113.77", 443, IPPROTO_TCP);
@@ -253,6 +267,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_term_matches_what_it_names),
+		cmocka_unit_test(a_backslash_in_a_pattern_is_one),
 		cmocka_unit_test(a_comma_in_a_value_has_a_backslash),
 		cmocka_unit_test(clauses_are_alternatives_and_except_wins),
 		cmocka_unit_test(a_bad_term_is_quoted_with_what_would_be_right),
