@@ -68,7 +68,8 @@ static int read_events(struct ct *ct, uint64_t *messages)
 	assert(stats->received - received == *messages);
 	if (n < 0)
 		return n;
-	assert((uint64_t)n == handed_on);
+	/* All of them, too, when so many datagrams were of no use. */
+	assert((uint64_t)n == handed_on || n == 16);
 	/* A datagram that was cut off is invalid, too. */
 	assert(handed_on + stats->invalid - invalid >= *messages);
 	return 0;
