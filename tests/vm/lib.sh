@@ -51,9 +51,15 @@ journal_of()
 	journalctl -u nfwho -o cat --no-pager "$@"
 }
 
+# What the service wrote, in the file and in those that it has rotated.
+written()
+{
+	cat $log.[0-9]* $log 2>/dev/null
+}
+
 starts()
 {
-	cat $log* 2>/dev/null | grep -c '"action":"connection_attempted"'
+	written | grep -c '"action":"connection_attempted"'
 }
 
 enough()
@@ -71,7 +77,7 @@ wait_starts()
 each_once()
 {
 	wait_starts 30 "$(($(wc -l <"$2") - 1))"
-	cat $log >"$records"
+	written >"$records"
 	compared "$1" "$2" --at-least connections="$3" --at-most missing=0 --at-most duplicate=0 \
 		--at-most wrong=0 --at-most wrong_user=0 "${@:4}"
 }
