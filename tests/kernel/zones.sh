@@ -51,7 +51,7 @@ divide()
 glue()
 {
 	{ cat "/boot/config-$(uname -r)" || zcat /proc/config.gz; } 2>/dev/null |
-		grep -q '^CONFIG_NETFILTER_NETLINK_GLUE_CT=y'
+		grep '^CONFIG_NETFILTER_NETLINK_GLUE_CT=y' >/dev/null
 }
 
 ids()
