@@ -138,7 +138,7 @@ check "the connects that nobody watched are counted" test "$missed" -ge 50 -a "$
 equal "and starts" "$(tell start)" ready
 
 # Killed, it leaves no list: the next run finds them by themselves.
-here "$load" busy --to "$peer4:84" --count 20 --workers 20 --hold-ms 3000 --end close \
+here "$load" busy --to "$peer4:84" --count 20 --workers 20 --hold-ms 6000 --end close \
 	--truth "$work/orphans.tsv" >/dev/null &
 loading=$!
 children+=("$loading")
