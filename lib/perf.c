@@ -254,6 +254,8 @@ int perf_update_cpus(struct perf *p)
 	/* Before, so that a change meanwhile is one for the next time. */
 	online_list(p, p->online);
 	missing = watch_new_cpus(p);
+	if (missing < 0)	/* perf_cpus_changed() says so until it is known */
+		memset(p->online, 0, ONLINE_BYTES);
 	p->incomplete = missing != 0;
 	return missing;
 }

@@ -119,8 +119,8 @@ int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *da
  * CPUs are missing. */
 int perf_update_cpus(struct perf *p);
 
-/* Whether other CPUs are online than at the last perf_update_cpus(). One pread(2): for each time
- * that something is concluded from what perf_read() has not told. */
+/* Whether other CPUs are online than at the last perf_update_cpus(), or that failed. One pread(2):
+ * for each time that something is concluded from what perf_read() has not told. */
 bool perf_cpus_changed(const struct perf *p);
 
 /* Sum of read(2) on the socket state events: the transitions that passed the filter since they were
