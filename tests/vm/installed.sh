@@ -49,12 +49,12 @@ exposure()
 		<<<"$text"
 }
 
-# As fast as a machine that is emulated makes them, but not above a thousand a second.
+# At a rate that a machine that is emulated can keep up while it restarts services.
 restarts_under_load()
 {
 	local turn runs
 
-	"$load" busy --workers 2 --rate 1000 --count 25000 --seconds 100 --to "$peer4:80" \
+	"$load" busy --workers 2 --rate 250 --count 22500 --seconds 90 --to "$peer4:80" \
 		--to "[$peer6]:80" --truth "$work/truth.tsv" >"$work/load" 2>&1 &
 	loading=$!
 	children+=("$loading")
