@@ -61,6 +61,9 @@ static int put_counter(struct batch *batch, const char *name)
 		goto out;
 	nftnl_obj_set_str(obj, NFTNL_OBJ_TABLE, RULESET_TABLE);
 	nftnl_obj_set_str(obj, NFTNL_OBJ_NAME, name);
+	/* Without memory for one of them libnftnl 1.2 reads past NULL. */
+	if (!nftnl_obj_get_str(obj, NFTNL_OBJ_TABLE) || !nftnl_obj_get_str(obj, NFTNL_OBJ_NAME))
+		goto out;
 	nftnl_obj_set_u32(obj, NFTNL_OBJ_TYPE, NFT_OBJECT_COUNTER);
 	nftnl_obj_set_u64(obj, NFTNL_OBJ_CTR_PKTS, 0);
 	nftnl_obj_set_u64(obj, NFTNL_OBJ_CTR_BYTES, 0);
