@@ -32,12 +32,30 @@ bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint6
 	return at_ms && (int32_t)(at_ms - (uint32_t)(since_ns / 1000000)) >= 0;
 }
 
+/* What is known from conntrack's word. */
+static const uint32_t told = FLOW_NEW | FLOW_DESTROY | FLOW_COUNTERS | FLOW_REPLY | FLOW_CT_ID |
+			     FLOW_TCP_STATE | FLOW_REMOVED | FLOW_UNCOUNTED;
+
+static bool is_entry_of(const struct flow *f, uint32_t id, uint16_t zone)
+{
+	return !(f->seen & FLOW_CT_ID) || (f->ct_id == id && f->ct_zone == zone);
+}
+
+void entry_attached(struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed)
+{
+	if (!is_entry_of(f, id, zone))
+		f->seen &= ~told;
+	f->seen |= FLOW_CT_ID;
+	f->ct_id = id;
+	f->ct_zone = zone;
+	f->ct_unconfirmed = unconfirmed;
+}
+
 void entry_absorb(struct flow *f, const struct flow *connect)
 {
-	const uint32_t told = FLOW_NEW | FLOW_DESTROY | FLOW_COUNTERS | FLOW_REPLY | FLOW_CT_ID |
-			      FLOW_TCP_STATE | FLOW_REMOVED | FLOW_UNCOUNTED;
-
 	if (f->seen & (FLOW_NEW | FLOW_DESTROY) || !(connect->seen & (FLOW_NEW | FLOW_DESTROY)))
+		return;
+	if (!is_entry_of(f, connect->ct_id, connect->ct_zone))
 		return;
 	f->seen |= connect->seen & told;
 	f->reply_src = connect->reply_src;
@@ -67,8 +85,7 @@ static struct flow *find_orphan(struct join *j, const struct flow *f)
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
 		if (!is_orphan(other) || other == f)
 			continue;
-		if (f->seen & FLOW_CT_ID &&
-		    (f->ct_id != other->ct_id || f->ct_zone != other->ct_zone))
+		if (!is_entry_of(f, other->ct_id, other->ct_zone))
 			continue;
 		if (other->seen & FLOW_RESUMED ||
 		    other->start_real_ns + DRAIN_NS >= f->start_real_ns)
@@ -96,7 +113,7 @@ static bool lacks_entry(const struct flow *f, const struct ct_entry *entry)
 {
 	if (f->seen & (FLOW_DESTROY | FLOW_UNTRACKED))
 		return false;
-	if (f->seen & FLOW_CT_ID && (f->ct_id != entry->id || f->ct_zone != entry->zone))
+	if (!is_entry_of(f, entry->id, entry->zone))
 		return false;
 	return entry->kind == CT_DESTROY || !(f->seen & FLOW_NEW);
 }

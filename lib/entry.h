@@ -19,6 +19,10 @@ void entry_absorb(struct flow *f, const struct flow *connect);
  * connect, when there is no flow to take it. */
 void entry_adopt(struct join *j, struct flow *f);
 
+/* The packet came with its entry: word of another one, which a connect may have taken before its
+ * packet was read, is not its. */
+void entry_attached(struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed);
+
 /* What an entry tells of a flow while it stands. */
 void entry_fill_reply(struct flow *f, const struct ct_entry *entry);
 

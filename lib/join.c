@@ -345,12 +345,8 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 		f->seen |= FLOW_GID;
 		f->gid = packet->gid;
 	}
-	if (packet->has_ct) {
-		f->seen |= FLOW_CT_ID;
-		f->ct_id = packet->ct_id;
-		f->ct_zone = packet->ct_zone;
-		f->ct_unconfirmed = packet->ct_unconfirmed;
-	}
+	if (packet->has_ct)
+		entry_attached(f, packet->ct_id, packet->ct_zone, packet->ct_unconfirmed);
 	if (packet->hook == NF_INET_LOCAL_IN)
 		f->seen |= FLOW_INGRESS;
 	if (j->config.untracked_prefix && strcmp(packet->prefix, j->config.untracked_prefix) == 0)
