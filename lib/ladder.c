@@ -10,7 +10,24 @@
 
 #include <linux/netfilter.h>
 
-#define PROCESS_OLD_NS 10000000ull
+/* A look at /proc takes a dozen system calls: for a process that connects again and again they must
+ * not be most of the work. */
+#define PROCESS_OLD_NS		10000000ull
+#define PROCESS_STEADY_OLD_NS	100000000ull
+
+/* How long what was read of it holds. The trace tells of programs, names and cgroups as they change;
+ * of ids it does not, but a process makes its sockets with the ids it has. So what has been true for
+ * a while is taken to be true for as long again, within bounds. */
+static uint64_t holds_ns(const struct join *j, const struct flow *f)
+{
+	const struct process *p = f->process;
+	uint64_t held_ns = p->checked_ns > p->read_end_ns ? p->checked_ns - p->read_end_ns : 0;
+
+	if (!j->config.trace || !(f->seen & FLOW_UID) || !(p->known & PROCESS_IDS) ||
+	    f->uid != p->uid || held_ns < PROCESS_OLD_NS)
+		return PROCESS_OLD_NS;
+	return held_ns < PROCESS_STEADY_OLD_NS ? held_ns : PROCESS_STEADY_OLD_NS;
+}
 
 void ladder_look_at_process(struct join *j, const struct flow *f)
 {
@@ -19,7 +36,7 @@ void ladder_look_at_process(struct join *j, const struct flow *f)
 	if (!p)
 		return;
 	process_read(j->config.processes, p);
-	if (!p->exit_ns && p->checked_ns + PROCESS_OLD_NS < j->now_ns)
+	if (!p->exit_ns && p->checked_ns + holds_ns(j, f) < j->now_ns)
 		process_refresh(j->config.processes, p);
 }
 

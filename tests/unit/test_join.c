@@ -11,7 +11,6 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
-#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +19,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -628,6 +628,45 @@ static void an_end_that_conntrack_reckoned_is_not_the_processs(void **state)
 	assert_int_equal(w->reason[0], REASON_NONE);
 }
 
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* How often /proc is asked for one process while it connects for so long. */
+static uint64_t looks(struct world *w, uint32_t uid, uint64_t *lasted_ns)
+{
+	struct flow f = { .seen = FLOW_UID, .uid = uid,
+			  .process = process_find(w->processes, (uint32_t)w->pid[0], 0) };
+	const struct timespec pause = { .tv_nsec = 2 * MS };
+	uint64_t begun_ns = monotonic_ns(), before;
+
+	assert_non_null(f.process);
+	process_read(w->processes, f.process);
+	f.process->read_end_ns = 0;	/* it has been the same for long */
+	before = process_stats(w->processes)->reads;
+	do {
+		w->now_ns = monotonic_ns();
+		pass(w, 0);
+		ladder_look_at_process(&w->join, &f);
+		nanosleep(&pause, NULL);
+		*lasted_ns = monotonic_ns() - begun_ns;
+	} while (*lasted_ns < 300 * MS);
+	return process_stats(w->processes)->reads - before;
+}
+
+static void a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another(void **state)
+{
+	struct world *w = *state;
+	uint64_t lasted_ns, same = looks(w, geteuid(), &lasted_ns);
+
+	assert_in_range(same, 1, lasted_ns / (100 * MS));
+	assert_true(looks(w, geteuid() + 1, &lasted_ns) > same);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -649,6 +688,7 @@ int main(void)
 		TEST(a_connect_from_before_other_rules_is_not_unsent),
 		TEST(a_connect_that_tells_its_port_late_is_the_packets_all_the_same),
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
+		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
 	};
 
 	return cmocka_run_group_tests_name("join", tests, NULL, NULL);
