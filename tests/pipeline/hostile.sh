@@ -7,10 +7,11 @@
 hostile=$(dirname "$0")/hostile.py
 secrets=(Sesam1 Sesam2 Sesam3 Sesam4 Sesam5 Sesam6)
 
-# Real processes with each secret where people put them. mysql is a shell by that name.
+# Real processes with each secret where people put them. mysql is a shell by that name. They stay
+# for a moment: whether the command line of one that does not is read in time is not judged here.
 secret_processes()
 {
-	local connect="exec 3<>/dev/tcp/$peer4/80"
+	local connect="exec 3<>/dev/tcp/$peer4/80; read -rt 0.5 -u 3"
 
 	ln -f "$work/bash" "$work/mysql"
 	ln -f "$work/bash" "$work/curl"
