@@ -67,6 +67,7 @@ struct collector {
 	bool reader_gone;	/* stdout's: time to stop */
 	uint32_t executed[256];	/* pids whose programs are new and not read yet */
 	unsigned int executed_count;
+	unsigned int packets_read, messages_read;	/* by the last drain, from NFLOG, conntrack */
 };
 
 /* Opens all. Returns 0, or -1 after one line on stderr; collector_close() either way. */

@@ -199,6 +199,8 @@ int collector_drain(struct collector *c)
 	messages = drain_conntrack(c);
 	if (messages < 0)
 		return messages;
+	c->packets_read = (unsigned int)packets;
+	c->messages_read = (unsigned int)messages;
 	c->join.conntrack_current = messages < MESSAGES_MAX;
 	join_settle(&c->join);
 	process_expire(c->processes, c->join.now_ns);

@@ -2,12 +2,12 @@
 /*
  * The loop: one thread, one epoll set, one visible switch.
  *
- * Waking costs ten times what a message costs, so wake-ups are what is rationed. The sources of
- * packets and conntrack events stand in an epoll set of their own, inside the main one. Each
- * wake-up by it takes a token; while there are tokens we react at once, so that a quiet host sees
- * its lines immediately; without one the inner set is left alone for PAUSE_NS and everything that
- * has gathered is then read in one go. Tokens come back with time. When nothing happens nothing
- * ticks: the timer is armed only for what the join, the rate limit or the ledger is waiting for.
+ * Waking costs ten times what a message costs, so wake-ups are what is rationed (ration.h), and
+ * whatever wakes us, all sources are read. NFLOG sends its packets in batches, by a timer of the
+ * kernel: it may wake us more often than each of these, and sets the pace on a busy host. conntrack
+ * tells of each connection twice, one message at a time, and soon has to wait for the packets. When
+ * nothing happens nothing ticks: the timer is armed only for what the join, the rate limit or the
+ * ledger is waiting for.
  *
  * New programs wake us by themselves, because their command lines may be gone a millisecond later;
  * this, too, is rationed per second.
@@ -17,6 +17,7 @@
 #include "emit.h"
 #include "log.h"
 #include "notify.h"
+#include "ration.h"
 #include "reload.h"
 #include "takeover.h"
 
@@ -34,24 +35,21 @@
 #include <unistd.h>
 
 #define SECOND_NS 1000000000ull
-#define PAUSE_NS 10000000ull
-#define TOKENS_MAX 50
-#define TOKEN_NS 20000000ull	/* one comes back in this time: 50 unrationed wake-ups a second */
+#define PACKET_TOKEN_NS 4000000ull	/* 250 wake-ups a second: twice what its timer makes of it */
+#define MESSAGE_TOKEN_NS 20000000ull	/* 50 */
 #define SLICE_NS 100000		/* the shortest there is */
 #define EXEC_WAKES_PER_SECOND 1000
 
-enum tag { TAG_SIGNAL, TAG_TIMER, TAG_TRACE, TAG_SOURCES, TAG_RULES, TAG_SINKS };
+enum tag { TAG_SIGNAL, TAG_TIMER, TAG_TRACE, TAG_PACKETS, TAG_RULES, TAG_SINKS, TAG_CONNTRACK };
 
 struct loop {
 	struct collector *c;
 	struct options *options;
 	struct notify notify;
-	int epoll_fd, sources_fd, signal_fd, timer_fd;
+	int epoll_fd, signal_fd, timer_fd;
 	uint64_t now_ns, ledger_ns, armed_ns;
 	uint64_t watchdog_ns;		/* when it wants to hear from us; UINT64_MAX: never */
-	uint64_t resume_ns;		/* sources are left alone until then; 0: they are not */
-	uint64_t token_ns;
-	unsigned int tokens;
+	struct ration packets, messages;
 	uint64_t exec_second_ns;
 	unsigned int exec_wakes;
 	bool exec_quiet;
@@ -75,26 +73,14 @@ static int watch(int epoll_fd, int fd, enum tag tag)
 }
 
 /* Disarmed, a descriptor still gathers; nothing of it wakes us. */
-static void listen_to(struct loop *l, int fd, enum tag tag, bool on)
-{
-	struct epoll_event event = { .events = on ? EPOLLIN : 0, .data.u32 = tag };
-
-	epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, fd, &event);
-}
-
-static void listen_to_sources(struct loop *l, bool on)
-{
-	listen_to(l, l->sources_fd, TAG_SOURCES, on);
-	l->resume_ns = on ? 0 : l->now_ns + PAUSE_NS;
-}
-
 static void listen_to_rules(struct loop *l)
 {
 	bool rest = l->c->guard.listen_ns != 0;
+	struct epoll_event event = { .events = rest ? 0 : EPOLLIN, .data.u32 = TAG_RULES };
 
 	if (rest == l->rules_unheard)
 		return;
-	listen_to(l, l->c->guard.fd, TAG_RULES, !rest);
+	epoll_ctl(l->epoll_fd, EPOLL_CTL_MOD, l->c->guard.fd, &event);
 	l->rules_unheard = rest;
 }
 
@@ -119,14 +105,13 @@ static int loop_open(struct loop *l)
 
 	l->timer_fd = timerfd_create(CLOCK_MONOTONIC, TFD_CLOEXEC | TFD_NONBLOCK);
 	l->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-	l->sources_fd = epoll_create1(EPOLL_CLOEXEC);
-	if (l->timer_fd < 0 || l->epoll_fd < 0 || l->sources_fd < 0)
+	if (l->timer_fd < 0 || l->epoll_fd < 0)
 		return -errno;
-	err = watch(l->sources_fd, nflog_group_fd(l->c->nflog), TAG_SOURCES);
+	err = ration_open(&l->packets, l->epoll_fd, nflog_group_fd(l->c->nflog), TAG_PACKETS,
+			  PACKET_TOKEN_NS, l->now_ns);
 	if (!err && l->c->ct)
-		err = watch(l->sources_fd, ct_fd(l->c->ct), TAG_SOURCES);
-	if (!err)
-		err = watch(l->epoll_fd, l->sources_fd, TAG_SOURCES);
+		err = ration_open(&l->messages, l->epoll_fd, ct_fd(l->c->ct), TAG_CONNTRACK,
+				  MESSAGE_TOKEN_NS, l->now_ns);
 	if (!err)
 		err = watch(l->epoll_fd, l->signal_fd, TAG_SIGNAL);
 	if (!err)
@@ -148,7 +133,6 @@ static void close_descriptor(int fd)
 
 static void loop_close(struct loop *l)
 {
-	close_descriptor(l->sources_fd);
 	close_descriptor(l->epoll_fd);
 	close_descriptor(l->timer_fd);
 	close_descriptor(l->signal_fd);
@@ -198,19 +182,6 @@ static void take_timer(struct loop *l)
 		l->armed_ns = UINT64_MAX;
 }
 
-/* Called for a wake-up by the sources: is there a token for the next one? */
-static void ration_sources(struct loop *l)
-{
-	uint64_t earned = (l->now_ns - l->token_ns) / TOKEN_NS;
-
-	l->token_ns += earned * TOKEN_NS;
-	l->tokens = earned + l->tokens > TOKENS_MAX ? TOKENS_MAX : l->tokens + (unsigned int)earned;
-	if (l->tokens)
-		l->tokens--;
-	else
-		listen_to_sources(l, false);
-}
-
 static void ration_execs(struct loop *l)
 {
 	if (l->now_ns - l->exec_second_ns >= SECOND_NS) {
@@ -234,8 +205,8 @@ static void answer_watchdog(struct loop *l)
 /* What time brings, whatever the wake-up was for. */
 static void let_time_pass(struct loop *l)
 {
-	if (l->resume_ns && l->now_ns >= l->resume_ns)
-		listen_to_sources(l, true);
+	ration_drained(&l->packets, l->c->packets_read, l->now_ns);
+	ration_drained(&l->messages, l->c->messages_read, l->now_ns);
 	if (l->exec_quiet && l->now_ns - l->exec_second_ns >= SECOND_NS) {
 		l->exec_quiet = false;
 		perf_wake_on_exec(l->c->perf, true);
@@ -271,8 +242,10 @@ static void arm_timer(struct loop *l)
 		next_ns = l->ledger_ns;
 	if (l->watchdog_ns < next_ns)
 		next_ns = l->watchdog_ns;
-	if (l->resume_ns && l->resume_ns < next_ns)
-		next_ns = l->resume_ns;
+	if (ration_next_ns(&l->packets) < next_ns)
+		next_ns = ration_next_ns(&l->packets);
+	if (ration_next_ns(&l->messages) < next_ns)
+		next_ns = ration_next_ns(&l->messages);
 	if (l->exec_quiet && l->exec_second_ns + SECOND_NS < next_ns)
 		next_ns = l->exec_second_ns + SECOND_NS;
 	if (next_ns == l->armed_ns)
@@ -308,8 +281,11 @@ static int loop_run(struct loop *l)
 			case TAG_TRACE:
 				ration_execs(l);
 				break;
-			case TAG_SOURCES:
-				ration_sources(l);
+			case TAG_PACKETS:
+				ration_take(&l->packets, l->now_ns);
+				break;
+			case TAG_CONNTRACK:
+				ration_take(&l->messages, l->now_ns);
 				break;
 			case TAG_RULES:
 				guard_wake(l->c);
@@ -362,8 +338,8 @@ int run_collect(struct options *options)
 {
 	struct collector c;
 	struct loop l = {
-		.c = &c, .options = options, .epoll_fd = -1, .sources_fd = -1, .timer_fd = -1,
-		.tokens = TOKENS_MAX, .armed_ns = UINT64_MAX, .watchdog_ns = UINT64_MAX,
+		.c = &c, .options = options, .epoll_fd = -1, .timer_fd = -1,
+		.armed_ns = UINT64_MAX, .watchdog_ns = UINT64_MAX,
 	};
 	int err = -1;
 
@@ -377,7 +353,7 @@ int run_collect(struct options *options)
 	log_hold();
 	if (collector_open(&c, options) == 0) {
 		log_release(true);
-		l.now_ns = l.token_ns = l.exec_second_ns = monotonic_ns();
+		l.now_ns = l.exec_second_ns = monotonic_ns();
 		l.ledger_ns = l.now_ns + options->ledger_interval_s * SECOND_NS;
 		if (l.notify.watchdog_ns)
 			l.watchdog_ns = l.now_ns;

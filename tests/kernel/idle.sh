@@ -67,9 +67,9 @@ wake_ups()
 		/epoll_wait.* -1\) +=/ { loop = fd }
 		/epoll_wait/ && fd == loop { over() }
 		/epoll_wait.* -1\) += [1-9]/ {
-			split("signal timer program packet rules output", tags)
+			split("signal timer program packet rules output conntrack", tags)
 			tag = "unknown"
-			if (match($0, /(u32=|data=0x)[0-5]/))
+			if (match($0, /(u32=|data=0x)[0-6]/))
 				tag = tags[substr($0, RSTART + RLENGTH - 1, 1) + 1]
 		}
 		/WATCHDOG=1/ { due("watchdog") }
