@@ -60,14 +60,18 @@ part_growth()
 # From before connect() to the line in the hands of a reader of nfwho's standard output.
 delay_one()
 {
-	local reading
+	local reading hold
 
 	rm -f "$work/fifo" "$work/arrivals"
 	mkfifo "$work/fifo" || return
-	"$bench/arrivals" "$work/truth" <"$work/fifo" >"$work/arrivals" &
+	# A pipe is opened by both its ends at once: this one is there already.
+	exec {hold}<>"$work/fifo"
+	"$bench/arrivals" "$work/truth" <"$work/fifo" >"$work/arrivals" 2>"$work/reading" {hold}>&- &
 	reading=$!
-	nfwho_run --events "$2" --output stdout,format=ecs >"$work/fifo" ||
+	wait_for 10 grep -q reading "$work/reading"
+	nfwho_run --events "$2" --output stdout,format=ecs >"$work/fifo" {hold}>&- ||
 		warn "nfwho does not start: $(tail -n 1 "$work/said")"
+	exec {hold}>&-
 	load busy --workers 2 --rate "$1" --count $(($1 * delay_seconds)) --seconds $((delay_seconds * 2))
 	until_at_rest nfwho-start
 	reader_stop
