@@ -218,12 +218,11 @@ static void count_search(struct owner *o)
 		o->stats.invalid = diag_stats(o->diag)->invalid;
 }
 
-static int lookup_some(struct owner *o, struct owner_query *queries, unsigned int count)
+int owner_sockets(struct owner *o, struct owner_query *queries, unsigned int count)
 {
-	unsigned int n;
 	int err;
 
-	let_go(o);
+	assert(count <= HOLDER_QUERIES_MAX);
 	o->stats.lookups += count;
 	for (unsigned int i = 0; i < count; i++)
 		ask_for(&o->sock[i], &queries[i]);
@@ -232,6 +231,18 @@ static int lookup_some(struct owner *o, struct owner_query *queries, unsigned in
 		return err;
 	for (unsigned int i = 0; i < count; i++)
 		take_socket(o, &queries[i], &o->sock[i]);
+	return 0;
+}
+
+static int lookup_some(struct owner *o, struct owner_query *queries, unsigned int count)
+{
+	unsigned int n;
+	int err;
+
+	let_go(o);
+	err = owner_sockets(o, queries, count);
+	if (err)
+		return err;
 	n = gather_questions(o, queries, count);
 	if (n > 0)
 		err = find_holders(o, n);
@@ -259,15 +270,9 @@ int owner_lookup(struct owner *o, struct owner_query *queries, unsigned int coun
 
 int owner_socket(struct owner *o, struct owner_query *query)
 {
-	int err;
+	int err = owner_sockets(o, query, 1);
 
-	o->stats.lookups++;
-	ask_for(&o->sock[0], query);
-	err = find_sockets(o, 1);
-	if (err)
-		return err;
-	take_socket(o, query, &o->sock[0]);
-	return query->socket_found ? 0 : -ENOENT;
+	return err || query->socket_found ? err : -ENOENT;
 }
 
 int owner_holds(struct owner *o, uint32_t pid, uint64_t inode)

@@ -79,8 +79,11 @@ void owner_free(struct owner *o);
  * uid alone is the answer. Returns 0 or -errno (no witness answers). */
 int owner_lookup(struct owner *o, struct owner_query *queries, unsigned int count);
 
-/* The socket alone, no process: microseconds. Fills socket_found ... socket_state. Returns 0, or
- * -ENOENT if there is none. */
+/* The sockets alone, no process: microseconds each, with /proc/net milliseconds for all. Fills
+ * socket_found ... socket_state of at most 256. Returns 0 or -errno. */
+int owner_sockets(struct owner *o, struct owner_query *queries, unsigned int count);
+
+/* One of them. Returns 0, -ENOENT if there is none, or another -errno. */
 int owner_socket(struct owner *o, struct owner_query *query);
 
 /* Whether pid holds this socket inode among its descriptors. 1 yes, 0 no, -errno (gone; not allowed

@@ -13,9 +13,11 @@
  * Nobody may tell of its end, though: its socket is asked for now and then.
  *
  * A table may have a million entries while packets are waiting: the dump is read in parts, one
- * for each batch, and stops for candidates that nobody has looked at yet. An entry may be gone
- * before its part is read, and its DESTROY have been read before: each is asked for once more at
- * the end, after which its DESTROY can only follow.
+ * for each batch, and stops for candidates that nobody has looked at yet. The sockets of a part are
+ * asked for together. Without the trace, while a packet's process is being looked for, each
+ * millisecond counts, and the dump goes on slowly. An entry may be gone before its part is read,
+ * and its DESTROY have been read before: each is asked for once more at the end, after which its
+ * DESTROY can only follow.
  *
  * Limits: sockets that are bound to a device, UDP sockets that are not connected, SCTP and ICMP
  * are not found; entries in another zone than 0 are left out; who held a socket in TIME_WAIT is
@@ -38,6 +40,10 @@
 #define WATCH_MAX	256
 #define WATCH_SLACK_NS	250000000ull
 #define TRIES_MAX	3
+/* A part of the dump has some 100 entries: each is asked for in well under a millisecond, and with
+ * /proc/net in ten. */
+#define PART_MAX	128
+#define GIVE_WAY_NS	100000000ull
 /* Of clock ticks, and of the wall clock that both times are told in. */
 #define START_SLACK_NS	1000000000ull
 
@@ -104,9 +110,9 @@ static bool is_known(struct join *j, const struct tuple *tuple, struct flow **wa
 }
 
 /* The socket is here, and what it sends is logged. */
-static bool has_socket(struct join *j, struct owner_query *query)
+static bool has_socket(const struct join *j, const struct owner_query *query)
 {
-	if (owner_socket(j->config.owner, query) != 0 || query->socket_state == TCP_TIME_WAIT ||
+	if (!query->socket_found || query->socket_state == TCP_TIME_WAIT ||
 	    query->socket_state == TCP_CLOSE)
 		return false;
 	return j->config.loopback || route_is_local(j->config.route, &query->tuple) != 1;
@@ -134,13 +140,11 @@ static void fill_candidate(struct join *j, struct flow *f, const struct ct_entry
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_RESUMED, j->now_ns + WAIT_NS);
 }
 
-static void consider(const struct ct_entry *entry, void *data)
+static void consider(struct join *j, const struct ct_entry *entry, const struct owner_query *query)
 {
-	struct owner_query query = { .tuple = entry->original };
-	struct join *j = data;
 	struct flow *f;
 
-	if (!may_be_ours(j, entry) || is_known(j, &entry->original, &f) || !has_socket(j, &query))
+	if (!has_socket(j, query) || is_known(j, &entry->original, &f))
 		return;
 	if (!f && flow_table_full(j->config.flows)) {
 		j->config.ledger->ends_evicted++;
@@ -151,7 +155,39 @@ static void consider(const struct ct_entry *entry, void *data)
 		f->tuple = entry->original;
 		flow_index_tuple(j->config.flows, f);
 	}
-	fill_candidate(j, f, entry, &query);
+	fill_candidate(j, f, entry, query);
+}
+
+/* Entries that may be ours, whose sockets are not asked for yet. */
+struct part {
+	struct join *join;
+	struct ct_entry entries[PART_MAX];
+	unsigned int count;
+};
+
+static void part_consider(struct part *p)
+{
+	struct owner_query queries[PART_MAX];
+	struct join *j = p->join;
+
+	for (unsigned int i = 0; i < p->count; i++)
+		queries[i] = (struct owner_query) { .tuple = p->entries[i].original };
+	if (p->count && owner_sockets(j->config.owner, queries, p->count) == 0)
+		for (unsigned int i = 0; i < p->count; i++)
+			consider(j, &p->entries[i], &queries[i]);
+	p->count = 0;
+}
+
+static void part_add(const struct ct_entry *entry, void *data)
+{
+	struct part *p = data;
+	struct flow *waiting;
+
+	if (!may_be_ours(p->join, entry) || is_known(p->join, &entry->original, &waiting))
+		return;
+	p->entries[p->count++] = *entry;
+	if (p->count == PART_MAX)
+		part_consider(p);
 }
 
 /* No other flow has come for this tuple, and its entry is the same: so was its socket, when it was
@@ -271,20 +307,35 @@ static bool has_room(const struct join *j)
 	return flow_queue_count(j->config.flows, FLOW_QUEUE_RESUMED) < WAITING_MAX;
 }
 
-void resume_step(struct join *j)
+/* Somebody's process is being looked for, who may be gone soon. */
+static bool gives_way(const struct join *j)
+{
+	return j->undecided && j->now_ns < j->resume.read_ns + GIVE_WAY_NS;
+}
+
+static void read_part(struct join *j)
 {
 	struct resume *r = &j->resume;
+	struct part part;
 	int err;
 
-	watch(j);
-	decide(j);
-	if (!r->dumping || !has_room(j))
-		return;
-	err = ct_dump_part(j->config.ct, consider, j);
+	part.join = j;
+	part.count = 0;
+	r->read_ns = j->now_ns;
+	err = ct_dump_part(j->config.ct, part_add, &part);
+	part_consider(&part);
 	/* The table changed under an inconsistent dump: what was seen is known by now. */
 	if (err == -EINTR && ++r->tries < TRIES_MAX)
 		return;
 	r->dumping = err > 0;
+}
+
+void resume_step(struct join *j)
+{
+	watch(j);
+	decide(j);
+	if (j->resume.dumping && has_room(j) && !gives_way(j))
+		read_part(j);
 }
 
 uint64_t resume_next_ns(const struct join *j)
@@ -293,7 +344,7 @@ uint64_t resume_next_ns(const struct join *j)
 	const struct flow *watched = flow_first(j->config.flows, FLOW_QUEUE_WATCHED);
 
 	if (j->resume.dumping && has_room(j))
-		return j->now_ns;
+		return gives_way(j) ? j->resume.read_ns + GIVE_WAY_NS : j->now_ns;
 	if (f)
 		return flow_due_ns(f, j->now_ns);
 	return watched ? flow_due_ns(watched, j->now_ns) + WATCH_SLACK_NS : UINT64_MAX;

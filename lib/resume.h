@@ -19,6 +19,7 @@ struct resume {
 	bool dumping;
 	unsigned int tries;	/* dumps begun */
 	uint64_t begun_real_ns;	/* what is newer is this run's own */
+	uint64_t read_ns;	/* when a part of the dump was last read */
 };
 
 /* One that an earlier run has handed over (lib/open_flows), as it was; before resume_begin(). */
