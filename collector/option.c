@@ -12,6 +12,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define CONFIG_SIZE_USUAL (16 << 10)
 #define CONFIG_SIZE_MAX (1 << 20)
 
 int options_init(struct options *options)
@@ -119,32 +120,48 @@ static int refuse_file(const char *name, const char *why, char *error, size_t er
 	return -EINVAL;
 }
 
+/* Up to one byte more than a configuration may have. Returns 0 or -errno; *text is the caller's. */
+static int read_text(int fd, char **text, size_t *len)
+{
+	size_t size = CONFIG_SIZE_USUAL;
+	char *more;
+	ssize_t n;
+
+	*text = NULL;
+	for (*len = 0; *len <= CONFIG_SIZE_MAX; *len += (size_t)n) {
+		if (!*text || *len == size) {
+			size = *text ? 2 * size : size;
+			more = realloc(*text, size);
+			if (!more)
+				return -ENOMEM;
+			*text = more;
+		}
+		n = read(fd, *text + *len, size - *len);
+		if (n <= 0)
+			return n ? -errno : 0;
+	}
+	return 0;
+}
+
 /* must: named by the user, so that it has to be there. */
 static int read_config(struct options *options, const char *name, bool must, char *error,
 		       size_t error_size)
 {
 	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), ret;
-	size_t len = 0;
-	ssize_t n = 0;
+	size_t len;
 	char *text;
 
 	if (fd < 0)
 		return errno == ENOENT && !must ? 0 :
 			refuse_file(name, strerror(errno), error, error_size);
-	text = malloc(CONFIG_SIZE_MAX + 1);
-	ret = -ENOMEM;
-	if (!text)
-		goto out;
-	while (len <= CONFIG_SIZE_MAX && (n = read(fd, text + len, CONFIG_SIZE_MAX + 1 - len)) > 0)
-		len += (size_t)n;
-	if (n < 0)
-		ret = refuse_file(name, strerror(errno), error, error_size);
+	ret = read_text(fd, &text, &len);
+	if (ret && ret != -ENOMEM)
+		ret = refuse_file(name, strerror(-ret), error, error_size);
 	else if (len > CONFIG_SIZE_MAX)
 		ret = refuse_file(name, "larger than 1 MiB: not a configuration", error,
 				  error_size);
-	else
+	else if (!ret)
 		ret = options_parse(options, text, len, name, error, error_size);
-out:
 	free(text);
 	close(fd);
 	return ret;

@@ -56,7 +56,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(ret != -EINVAL || strncmp(error, "fuzz:", 5) == 0);
 	options_free(&options);
 
-	if (len < size) {	/* a file takes a buffer of 1 MiB, and that much longer */
+	if (len < size) {
 		files_begin(data, len);
 		ret = options_read(&options, argc, argv, error, sizeof(error));
 		files_end();
