@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# The installed service under systemd: its sandbox, reload, restarts under load, the end.
+# The installed service under systemd: its sandbox, reload, outputs, the end. What restarts cost is
+# package.sh's to judge.
 
 . "$(dirname "$0")/lib.sh"
 
@@ -55,22 +56,13 @@ check "its exposure is 2.0 or less" inside systemd-analyze security --threshold=
 inside "$load" serve --to 127.0.0.1:80 >"$work/serve" &
 children+=($!)
 wait_for 10 grep -q listening "$work/serve"
-inside "$load" short --to 127.0.0.1:80 --count 4000 --rate 500 --truth "$work/truth.tsv" \
-	>/dev/null &
-loading=$!
-children+=("$loading")
-for turn in 1 2 3; do
-	wait_for 20 enough $((turn * 700))
-	inside systemctl restart nfwho || not_ok "restart $turn"
-done
-wait_for 20 enough 2800
 check "it is reloaded" inside systemctl reload nfwho
-wait "$loading"
-wait_for 20 enough 4000
+inside "$load" short --to 127.0.0.1:80 --count 40 --truth "$work/truth.tsv" >/dev/null
+wait_for 20 enough 40
 inside cat $log >"$records"
 inside cat "$work/truth.tsv" >"$work/seen.tsv"
-compared "three restarts and a reload later every connection has one start" "$work/seen.tsv" \
-	--at-least connections=4000 --at-most missing=0 --at-most duplicate=0 --at-most wrong=0
+compared "every connection has one start" "$work/seen.tsv" --at-least connections=40 \
+	--at-most missing=0 --at-most duplicate=0 --at-most wrong=0 --at-most unnamed=0
 equal "systemd keeps the sockets" "$(property NFileDescriptorStore)" \
 	$((5 + $(inside getconf _NPROCESSORS_ONLN)))
 check "the status is live" wait_for 10 status_is 'Group 617: [1-9]* connections*'
