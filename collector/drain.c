@@ -233,8 +233,20 @@ static void count_sources(struct collector *c)
 	}
 }
 
-/* What a table counted after we last asked is gone with it, and what a static rule counted before
- * we did is not ours; both have been received, or numbered. */
+/* Less than was received, or numbered: a table took its count with it, a static rule counted while we
+ * were binding, or somebody set counters back, as anybody may who may change a ruleset. From there on
+ * it is exact again. */
+static void make_up(struct collector *c, uint64_t missing)
+{
+	if (!c->ledger.matched_approximate)
+		log_warning("the rules' counter says %" PRIu64 " packets less than were received: it "
+			    "was set back, or other rules log to group %u", missing,
+			    c->options->group);
+	c->ledger.matched_approximate = true;
+	c->ledger.matched += missing;
+	c->before.matched -= missing;
+}
+
 static void count_matched(struct collector *c)
 {
 	struct ledger *ledger = &c->ledger;
@@ -249,8 +261,8 @@ static void count_matched(struct collector *c)
 		ledger->matched = counts.matched - c->before.matched + ledger->limited;
 		ledger->filtered_by_rule = counts.filtered - c->before.filtered;
 	}
-	if (ledger->matched_approximate && ledger->matched < known + ledger->limited)
-		ledger->matched = known + ledger->limited;
+	if (ledger->matched_known && ledger->matched < known + ledger->limited)
+		make_up(c, known + ledger->limited - ledger->matched);
 }
 
 /* What is missing from records because we could not ask: once for each ledger, while it goes on. */

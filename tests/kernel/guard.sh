@@ -122,6 +122,26 @@ owned_untouched()
 	here nft delete table inet filter 2>/dev/null
 }
 
+# Anybody who may change a ruleset may do that, with an owned table, too.
+set_back()
+{
+	local port
+
+	collector_start --ruleset owned || return
+	for port in 84 85; do
+		here "$load" short --to $peer4:$port --count 5 --truth "$work/truth.tsv"
+		wait_for 5 all_recorded
+		((port == 85)) || here nft reset counters table inet nfwho >/dev/null
+	done
+	collector_stop
+	adds_up "counters that were set back"
+	equal "counters that were set back: the ledger says so" "$(select_records \
+		'.event.action == "ledger"' | tail -n 1 |
+		jq -c '.nfwho.ledger | [.matched, .matched_approximate]')" '[10,true]'
+	check "counters that were set back: so does standard error" \
+		grep -q "counter says 5 packets less" "$said"
+}
+
 no_table()
 {
 	! here nft list table inet nfwho
@@ -278,6 +298,7 @@ check "rules install" here "$NFWHO" rules install --file "$work/nfwho.nft"
 static
 here "$NFWHO" rules remove --file /nonexistent/nfwho.nft 2>/dev/null
 owned_untouched
+set_back
 auto
 refuses
 busy
