@@ -43,7 +43,8 @@ def loss(m):
 
 
 def latency(m):
-    for reader, what in (("nfwho-start", "start"), ("nfwho-both", "start and end")):
+    for reader, what in (("nfwho-start", "start"), ("nfwho-both", "start and end"),
+                         ("nfwho-blind", "start, without the trace")):
         for rate in (1000, 10000, 0):
             mine, rule = (m.median("side", "connect_median_us", reader=name, rate=rate)
                           for name in (reader, "rule"))
