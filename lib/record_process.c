@@ -283,12 +283,13 @@ static cJSON *nfwho_object(struct record *r, const struct process *p, const stru
 }
 
 /* Members without the outer braces and with the last object left open: {"a":{...}} becomes
- * "a":{... . Returns the length, 0 if it does not fit. */
-static size_t print_open(cJSON *root, char buf[static RECORD_FRAGMENT_MAX])
+ * "a":{... . Returns the length, 0 if it does not fit, or if there was no memory for that object. */
+static size_t print_open(cJSON *root, const char *last, char buf[static RECORD_FRAGMENT_MAX])
 {
 	size_t len = 0;
 
-	if (cJSON_PrintPreallocated(root, buf, RECORD_FRAGMENT_MAX, false)) {
+	if (cJSON_HasObjectItem(root, last) &&
+	    cJSON_PrintPreallocated(root, buf, RECORD_FRAGMENT_MAX, false)) {
 		len = strlen(buf) - 3;
 		memmove(buf, buf + 1, len);
 	}
@@ -305,8 +306,8 @@ static void print(struct record *r, const struct process *p, struct pieces *piec
 	for (size_t i = 0; i < PIECES; i++)
 		pieces->cut |= json_fit(pieces->text[i], r->process_max);
 	for (size_t i = 0;; i++) {
-		len[0] = print_open(process_object(r, p, pieces), r->fragment[0]);
-		len[1] = print_open(nfwho_object(r, p, pieces), r->fragment[1]);
+		len[0] = print_open(process_object(r, p, pieces), "process", r->fragment[0]);
+		len[1] = print_open(nfwho_object(r, p, pieces), "nfwho", r->fragment[1]);
 		total = len[0] + len[1];
 		if (total <= r->process_max || i == sizeof(cuts) / sizeof(cuts[0]))
 			return;
@@ -356,6 +357,8 @@ void record_process(struct record *r, struct process *p, struct record_process *
 	forget(p);
 	build(r, p, len);
 	*fragments = (struct record_process){ r->fragment[0], r->fragment[1], len[0], len[1] };
+	if (!len[0] || !len[1])
+		return;
 	for (unsigned int i = 0; i < 2; i++) {
 		p->fragment[i] = malloc(len[i] + 1);
 		if (!p->fragment[i]) {
