@@ -93,6 +93,9 @@ void join_end(struct join *j, struct flow *f)
 	if (f->seen & FLOW_REMOVED && !(f->seen & FLOW_DESTROY))
 		f->seen &= ~(uint32_t)FLOW_COUNTERS;
 	gather_signs(j, f, &signs);
+	/* Of what conntrack alone knows the record says as much. */
+	if (fate_answered(f))
+		f->seen |= FLOW_ANSWERED;
 	f->reason = (uint8_t)fate_decide(f, &signs);
 	f->seen |= FLOW_ENDED;
 	if (!(f->seen & FLOW_SUPPRESSED))
