@@ -82,6 +82,17 @@ left_out()
 	sed "s/^end null .*/end $reason $outcome/" <<<"$1"
 }
 
+# Whether conntrack's last word has the TCP state: not on Linux 5.10.
+tells_state()
+{
+	here conntrack -E -e DESTROY -p tcp >"$work/destroyed" 2>/dev/null &
+	children+=($!)
+	wait_for 10 eval 'here "$load" refused --to $peer4:9 --count 1 --truth "$work/probe.tsv";
+		grep -q tcp "$work/destroyed"'
+	kill $!
+	grep -q 'tcp *6 *CLOSE' "$work/destroyed"
+}
+
 forgotten_until_gone()
 {
 	conntrack_forgets
@@ -100,7 +111,11 @@ tell_fates()
 			by_others=$((by_others + 1))
 			[[ $found == *"end null"* ]] || explained=$((explained + 1))
 			found=$(left_out "$found" "$reasons") ;;
+		trace:unreachable:* | trace:timed_out:* | trace:aborted*)
+			((reported)) || found=$(left_out "$found" "$reasons") ;;
 		trace:*) ;;
+		*:closed:* | *:reset:* | *:expired:*)
+			((stateful)) || found=${found/end null success/end $reasons success} ;;
 		*)
 			found=$(left_out "$found" "$reasons") ;;
 		esac
@@ -149,12 +164,17 @@ run_unsent()
 }
 
 netns_pair
+reported=0 stateful=0
+# Since Linux 5.14: without it only conntrack may tell why a connection failed.
+[[ -d /sys/kernel/tracing/events/sock/inet_sk_error_report ]] && reported=1
 silent=$(here "$NFWHO" check 2>&1 | grep 'silent while CPU')
 obstruct
 background "$PEER" python3 "$fates" serve 4 >"$work/serve4"
 background "$PEER" python3 "$fates" serve 6 >"$work/serve6"
 wait_for 10 grep -q listening "$work/serve4"
 wait_for 10 grep -q listening "$work/serve6"
+tells_state && stateful=1
+echo "# errors are reported: $reported; conntrack's last word has the state: $stateful"
 run_fates trace --trace on
 run_fates "no trace" --trace off
 run_unsent
