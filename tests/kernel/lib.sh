@@ -140,6 +140,12 @@ netns_pair()
 	done
 }
 
+# Whether tables can have an owner (Linux 5.12): this one goes with the nft that makes it.
+owns_tables()
+{
+	unshare --net nft 'table inet owned { flags owner; }' 2>/dev/null
+}
+
 # sysctl_in NAMESPACE NAME=VALUE…
 sysctl_in()
 {
