@@ -138,9 +138,10 @@ static void a_refusal_destroys_the_entry_at_once_as_closed_and_unanswered(void *
 	assert_int_equal(w->entries[0].kind, CT_NEW);
 	assert_int_equal(e->kind, CT_DESTROY);
 	assert_int_equal(e->id, w->entries[0].id);
-	assert_true(e->has_tcp_state && e->has_counters);
-	assert_int_equal(e->tcp_state, TCP_CONNTRACK_CLOSE);
-	assert_false(e->status & IPS_ASSURED);
+	/* Linux 5.10 leaves the state out; that the RST is counted but not seen tells as much. */
+	assert_true(!e->has_tcp_state || e->tcp_state == TCP_CONNTRACK_CLOSE);
+	assert_true(e->has_counters);
+	assert_false(e->status & (IPS_ASSURED | IPS_SEEN_REPLY));
 	assert_int_equal(e->packets[0], 1);
 	assert_int_equal(e->packets[1], 1);
 }
