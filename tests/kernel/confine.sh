@@ -57,8 +57,8 @@ drive()
 	local i
 
 	for i in 1 2 3; do
-		here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count 40 --workers 4 \
-			--hold-ms 300 --truth "$work/out.tsv" || return 1
+		here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count 40 \
+			--workers $((4 * slow)) --hold-ms $((300 * slow)) --truth "$work/out.tsv" || return 1
 	done
 	here bash -c "echo x >/dev/udp/$peer4/9"
 	here bash -c "exec 3<>/dev/tcp/$nobody4/9" 2>/dev/null &
