@@ -157,8 +157,8 @@ run_unsent()
 	here nft 'add chain inet early output { type filter hook output priority -300; }'
 	here nft add rule inet early output tcp dport 2030 drop
 	collector_start --trace on || return
-	here "$load" blackhole --to $peer4:2030 --to "[$peer6]:2030" --count 2 --timeout-ms 200 \
-		--truth "$work/truth.tsv"
+	here "$load" blackhole --to $peer4:2030 --to "[$peer6]:2030" --count 2 \
+		--timeout-ms $((200 * slow)) --truth "$work/truth.tsv"
 	wait_ended 10 2
 	collector_stop
 	equal "dropped before our hook, both families" "$(jq -r 'select(.destination.port == 2030)
