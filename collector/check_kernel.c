@@ -67,6 +67,7 @@ bool check_ruleset(struct checklist *c, const struct options *options)
 	struct ruleset *r = NULL;
 	enum ruleset_state state = RULESET_FOREIGN;
 	uint32_t portid = 0;
+	bool ours = false;
 	int err;
 
 	if (options->ruleset == RULESET_MODE_NONE) {
@@ -89,9 +90,11 @@ bool check_ruleset(struct checklist *c, const struct options *options)
 	else
 		checklist_say(c, VERDICT_NOT, "nf_tables", "%s%s", strerror(-err),
 			      err == -EPERM ? ": run as root" : "");
+	if (!err && (options->ruleset == RULESET_MODE_OWNED ||
+		     (options->ruleset == RULESET_MODE_AUTO && state == RULESET_ABSENT)))
+		ours = ruleset_may_own(r) == 1;
 	ruleset_close(r);
-	return !err && (options->ruleset == RULESET_MODE_OWNED ||
-			(options->ruleset == RULESET_MODE_AUTO && state == RULESET_ABSENT));
+	return ours;
 }
 
 void check_group(struct checklist *c, const struct options *options)

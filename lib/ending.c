@@ -35,6 +35,14 @@ static bool may_be_elsewhere(const struct join *j, const struct flow *f)
 	return !(f->seen & FLOW_CONNECT) && f->start_ns <= j->unmatched_ns;
 }
 
+/* By the trace, and by the socket itself: a CPU that is silent while idle tells of no RST. */
+static bool is_open(struct join *j, const struct flow *f)
+{
+	return f->seen & FLOW_CONNECT && f->skaddr && !f->end_ns && j->config.trace &&
+	       !j->evicting && trace_complete_since(j->config.trace, f->start_ns) &&
+	       join_lives(j, f);
+}
+
 static void gather_signs(struct join *j, const struct flow *f, struct fate_signs *signs)
 {
 	*signs = (struct fate_signs) {
@@ -50,6 +58,9 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 		signs->entry_exists = may_be_elsewhere(j, f) || conntrack_knows(j, f) ||
 				      join_confirmed_since(j, &f->tuple, f->start_ns) ||
 				      ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
+	if ((f->seen & (FLOW_DESTROY | FLOW_TCP_STATE | FLOW_REMOVED)) == FLOW_DESTROY &&
+	    fate_answered(f) && f->tuple.protocol == IPPROTO_TCP)
+		signs->socket_open = is_open(j, f);
 }
 
 /* An ended flow stays for a while: its last retransmission may not have been read yet. One that
@@ -82,6 +93,9 @@ void join_end(struct join *j, struct flow *f)
 	if (f->seen & FLOW_REMOVED && !(f->seen & FLOW_DESTROY))
 		f->seen &= ~(uint32_t)FLOW_COUNTERS;
 	gather_signs(j, f, &signs);
+	/* Of what conntrack alone knows the record says as much. */
+	if (fate_answered(f))
+		f->seen |= FLOW_ANSWERED;
 	f->reason = (uint8_t)fate_decide(f, &signs);
 	f->seen |= FLOW_ENDED;
 	if (!(f->seen & FLOW_SUPPRESSED))

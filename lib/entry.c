@@ -41,33 +41,93 @@ static bool is_entry_of(const struct flow *f, uint32_t id, uint16_t zone)
 	return !(f->seen & FLOW_CT_ID) || (f->ct_id == id && f->ct_zone == zone);
 }
 
-void entry_attached(struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed)
+/* Of a connection that nobody else has told of yet. */
+static struct flow *orphan_new(struct join *j, const struct tuple *tuple)
+{
+	struct flow *f = join_flow_new(j);
+
+	f->tuple = *tuple;
+	f->start_real_ns = j->now_real_ns;
+	flow_index_tuple(j->config.flows, f);
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN, j->now_ns + JOIN_ORPHAN_NS);
+	return f;
+}
+
+static void copy_word(struct flow *to, const struct flow *from)
+{
+	to->seen |= from->seen & told;
+	to->reply_src = from->reply_src;
+	to->reply_dst = from->reply_dst;
+	to->reply_sport = from->reply_sport;
+	to->reply_dport = from->reply_dport;
+	memcpy(to->bytes, from->bytes, sizeof(to->bytes));
+	memcpy(to->packets, from->packets, sizeof(to->packets));
+	to->ct_id = from->ct_id;
+	to->ct_zone = from->ct_zone;
+	to->ct_unconfirmed = from->ct_unconfirmed;
+	to->ct_status = from->ct_status;
+	to->tcp_state = from->tcp_state;
+}
+
+static void forget_word(struct flow *f)
+{
+	/* Not the trace's, then: that tells of it when the socket closes. */
+	if (f->seen & FLOW_DESTROY && !(f->seen & FLOW_CLOSED))
+		f->end_ns = 0;
+	f->seen &= ~told;
+	f->ct_status = 0;
+	memset(f->bytes, 0, sizeof(f->bytes));
+	memset(f->packets, 0, sizeof(f->packets));
+}
+
+/* The flow whose packet came with the entry that `from` has the word of. */
+static struct flow *find_entry(struct join *j, const struct flow *from)
+{
+	struct flow *f = flow_by_tuple(j->config.flows, &from->tuple), *found = NULL;
+
+	for (; f; f = flow_next_by_tuple(j->config.flows, f))
+		if (f != from && f->seen & FLOW_CT_ID && !(f->seen & (FLOW_NEW | FLOW_DESTROY)) &&
+		    is_entry_of(f, from->ct_id, from->ct_zone))
+			found = f;
+	return found;
+}
+
+/* Takes from a flow the word that is another's, for that one to have, or to find when its packet is
+ * read. Nothing is evicted for it: this may be in the midst of the very flow. */
+static void pass_on(struct join *j, struct flow *from)
+{
+	struct flow *to;
+
+	if (from->seen & (FLOW_NEW | FLOW_DESTROY)) {
+		to = find_entry(j, from);
+		if (!to && !flow_table_full(j->config.flows))
+			to = orphan_new(j, &from->tuple);
+		if (to)
+			copy_word(to, from);
+		if (to && to->seen & (FLOW_PACKET | FLOW_STARTED))
+			join_look_later(j, to);
+	}
+	forget_word(from);
+}
+
+void entry_attached(struct join *j, struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed)
 {
 	if (!is_entry_of(f, id, zone))
-		f->seen &= ~told;
+		pass_on(j, f);
 	f->seen |= FLOW_CT_ID;
 	f->ct_id = id;
 	f->ct_zone = zone;
 	f->ct_unconfirmed = unconfirmed;
 }
 
-void entry_absorb(struct flow *f, const struct flow *connect)
+void entry_absorb(struct join *j, struct flow *f, struct flow *connect)
 {
-	if (f->seen & (FLOW_NEW | FLOW_DESTROY) || !(connect->seen & (FLOW_NEW | FLOW_DESTROY)))
+	if (!(connect->seen & (FLOW_NEW | FLOW_DESTROY)))
 		return;
 	if (!is_entry_of(f, connect->ct_id, connect->ct_zone))
-		return;
-	f->seen |= connect->seen & told;
-	f->reply_src = connect->reply_src;
-	f->reply_dst = connect->reply_dst;
-	f->reply_sport = connect->reply_sport;
-	f->reply_dport = connect->reply_dport;
-	memcpy(f->bytes, connect->bytes, sizeof(f->bytes));
-	memcpy(f->packets, connect->packets, sizeof(f->packets));
-	f->ct_id = connect->ct_id;
-	f->ct_zone = connect->ct_zone;
-	f->ct_status = connect->ct_status;
-	f->tcp_state = connect->tcp_state;
+		pass_on(j, connect);
+	else if (!(f->seen & (FLOW_NEW | FLOW_DESTROY)))
+		copy_word(f, connect);
 }
 
 /* Only conntrack has told of it: by an event, or in the dump of a start. */
@@ -76,37 +136,46 @@ static bool is_orphan(const struct flow *f)
 	return f->queue == FLOW_QUEUE_ORPHAN || f->queue == FLOW_QUEUE_RESUMED;
 }
 
-/* What conntrack alone has told of this packet's connection, the oldest first: packets are logged
- * in the order of their entries. */
-static struct flow *find_orphan(struct join *j, const struct flow *f)
+/* A connect without a packet of its own has the word of the entry that this packet came with. */
+static bool has_word_of(const struct flow *connect, const struct flow *f)
 {
-	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple), *orphan = NULL;
+	return f->seen & FLOW_CT_ID && connect->seen & (FLOW_NEW | FLOW_DESTROY) &&
+	       !(connect->seen & (FLOW_PACKET | FLOW_STARTED));
+}
+
+/* What conntrack has told of this packet's connection, the oldest first: packets are logged in the
+ * order of their entries. */
+static struct flow *find_word(struct join *j, const struct flow *f)
+{
+	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple), *found = NULL;
 
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
-		if (!is_orphan(other) || other == f)
+		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone))
 			continue;
-		if (!is_entry_of(f, other->ct_id, other->ct_zone))
-			continue;
-		if (other->seen & FLOW_RESUMED ||
-		    other->start_real_ns + DRAIN_NS >= f->start_real_ns)
-			orphan = other;
+		if (is_orphan(other) ? other->seen & FLOW_RESUMED ||
+				       other->start_real_ns + DRAIN_NS >= f->start_real_ns :
+				       has_word_of(other, f))
+			found = other;
 	}
-	return orphan;
+	return found;
 }
 
 void entry_adopt(struct join *j, struct flow *f)
 {
-	struct flow *orphan;
+	struct flow *from;
 
 	if (f->seen & (FLOW_NEW | FLOW_DESTROY | FLOW_UNTRACKED))
 		return;
-	orphan = find_orphan(j, f);
-	if (!orphan)
+	from = find_word(j, f);
+	if (!from)
 		return;
-	entry_absorb(f, orphan);
-	if (!f->end_ns)
-		f->end_ns = orphan->end_ns;
-	join_flow_free(j, orphan);
+	copy_word(f, from);
+	if (!f->end_ns && !(from->seen & FLOW_CONNECT))
+		f->end_ns = from->end_ns;
+	if (is_orphan(from))
+		join_flow_free(j, from);
+	else
+		forget_word(from);
 }
 
 static bool lacks_entry(const struct flow *f, const struct ct_entry *entry)
@@ -141,11 +210,11 @@ static struct flow *nearest_flow(struct join *j, const struct ct_entry *entry)
 	return found;
 }
 
-/* conntrack's events of one tuple come in order, so each goes to the oldest flow that still lacks
- * it; chains are newest first. */
+/* To the flow whose packet came with this very entry; else, as conntrack's events of one tuple come
+ * in order, to the oldest that still lacks it; chains are newest first. */
 static struct flow *conntrack_flow(struct join *j, const struct ct_entry *entry)
 {
-	struct flow *f, *found = NULL;
+	struct flow *f, *found = NULL, *exact = NULL;
 	unsigned int count = 0;
 	bool lost = false;
 
@@ -154,10 +223,14 @@ static struct flow *conntrack_flow(struct join *j, const struct ct_entry *entry)
 		if (!lacks_entry(f, entry))
 			continue;
 		found = f;
+		if (f->seen & FLOW_CT_ID)
+			exact = f;
 		count++;
 		lost |= f->start_ns && f->start_ns <= j->ct_lost_ns;
 	}
-	return count > 1 && lost ? nearest_flow(j, entry) : found;
+	if (count > 1 && lost)
+		return nearest_flow(j, entry);
+	return exact ? exact : found;
 }
 
 void entry_fill_reply(struct flow *f, const struct ct_entry *entry)
@@ -281,11 +354,7 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 	if (!f) {
 		if (entry->kind == CT_DUMPED)
 			return;
-		f = join_flow_new(j);
-		f->tuple = entry->original;
-		f->start_real_ns = j->now_real_ns;
-		flow_index_tuple(j->config.flows, f);
-		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN, j->now_ns + JOIN_ORPHAN_NS);
+		f = orphan_new(j, &entry->original);
 	}
 	entry_fill_reply(f, entry);
 	if (entry->kind != CT_DESTROY) {

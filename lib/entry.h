@@ -10,18 +10,20 @@
 /* Of join.confirmed: 1 MiB, touched as it is used. */
 #define ENTRY_SLOTS (1u << 18)
 
-/* Gives `f`, which conntrack has told nothing of, what it has told of `connect`: its word may have
- * found the connect before its packet did. */
-void entry_absorb(struct flow *f, const struct flow *connect);
+/* Gives `f`, if conntrack has told nothing of it, what it has told of `connect`: its word may have
+ * found the connect before its packet did. Word of another entry than the packet came with goes to
+ * the flow of that entry, at once or when its packet is read; `connect` has it no longer. */
+void entry_absorb(struct join *j, struct flow *f, struct flow *connect);
 
 /* The same with what conntrack has told of nobody yet, for a flow whose packet has come: conntrack
  * is read last, up to a later instant than the trace, so that its word can come before that of the
- * connect, when there is no flow to take it. */
+ * connect, when there is no flow to take it. Where packets come with their entries, also with what
+ * another connect with this tuple has taken of it. */
 void entry_adopt(struct join *j, struct flow *f);
 
 /* The packet came with its entry: word of another one, which a connect may have taken before its
- * packet was read, is not its. */
-void entry_attached(struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed);
+ * packet was read, is not its, and goes on as in entry_absorb(). */
+void entry_attached(struct join *j, struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed);
 
 /* What an entry tells of a flow while it stands. */
 void entry_fill_reply(struct flow *f, const struct ct_entry *entry);

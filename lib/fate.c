@@ -39,11 +39,28 @@ static bool was_reset(const struct flow *f)
 	return f->seen & FLOW_TCP_STATE && f->tcp_state == TCP_CONNTRACK_CLOSE;
 }
 
+/* Linux 5.10 leaves the state out of conntrack's last word, 6.1 does not: then the RST is what was
+ * counted but not seen. Any other reply is seen, or not counted. */
+static bool only_reply_was_reset(const struct flow *f)
+{
+	return f->seen & FLOW_TCP_STATE ? was_reset(f) : !(f->ct_status & IPS_SEEN_REPLY);
+}
+
 /* RST in answer to the SYN: a reply was counted, and all that this side sent were SYNs. */
 static bool was_refused(const struct flow *f)
 {
-	return f->seen & FLOW_DESTROY && f->seen & FLOW_COUNTERS && was_reset(f) &&
+	return f->seen & FLOW_DESTROY && f->seen & FLOW_COUNTERS && only_reply_was_reset(f) &&
 	       f->packets[0] == 1u + f->syn_retransmits && f->packets[1] >= 1;
+}
+
+/* Neither a reply nor a RST. */
+static bool was_unanswered(const struct flow *f)
+{
+	if (f->ct_status & IPS_SEEN_REPLY)
+		return false;
+	if (f->seen & FLOW_TCP_STATE)
+		return !was_reset(f);
+	return f->seen & FLOW_COUNTERS && f->packets[1] == 0;
 }
 
 /* The socket is gone and nobody said so: not closed by its process, whose own context is always
@@ -78,13 +95,12 @@ static enum flow_reason failure(const struct flow *f, const struct fate_signs *s
 		return f->end_ns ? REASON_ABORTED : vanished(f, signs);
 	/* Of its own entry, not of one that it shared with another use of the tuple. */
 	if (f->seen & FLOW_DESTROY && f->seen & FLOW_CT_ID &&
-	    !(f->seen & (FLOW_CLOSED | FLOW_REMOVED | FLOW_CT_LOST)) &&
-	    !(f->ct_status & IPS_SEEN_REPLY) && !was_reset(f))
+	    !(f->seen & (FLOW_CLOSED | FLOW_REMOVED | FLOW_CT_LOST)) && was_unanswered(f))
 		return REASON_TIMED_OUT;
 	return REASON_NONE;
 }
 
-static enum flow_reason success(const struct flow *f)
+static enum flow_reason success(const struct flow *f, const struct fate_signs *signs)
 {
 	bool state_known = f->seen & FLOW_TCP_STATE && f->seen & FLOW_DESTROY;
 
@@ -93,7 +109,7 @@ static enum flow_reason success(const struct flow *f)
 	if (f->seen & FLOW_CLOSED)
 		return REASON_CLOSED;
 	if (!state_known)
-		return REASON_NONE;
+		return signs->socket_open ? REASON_EXPIRED : REASON_NONE;
 	switch (f->tcp_state) {
 	case TCP_CONNTRACK_LAST_ACK:
 	case TCP_CONNTRACK_TIME_WAIT:
@@ -105,5 +121,5 @@ static enum flow_reason success(const struct flow *f)
 
 enum flow_reason fate_decide(const struct flow *f, const struct fate_signs *signs)
 {
-	return fate_answered(f) ? success(f) : failure(f, signs);
+	return fate_answered(f) ? success(f, signs) : failure(f, signs);
 }

@@ -185,7 +185,7 @@ void join_absorb(struct join *j, struct flow *f, struct flow *connect)
 				   FLOW_CLOSED | FLOW_PEER_CLOSED | FLOW_RST | FLOW_KERNEL;
 	uint64_t skaddr = connect->skaddr;
 
-	entry_absorb(f, connect);
+	entry_absorb(j, f, connect);
 	f->seen |= connect->seen & witnessed;
 	f->answer_ns = connect->answer_ns;
 	if (connect->end_ns)
@@ -346,7 +346,7 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 		f->gid = packet->gid;
 	}
 	if (packet->has_ct)
-		entry_attached(f, packet->ct_id, packet->ct_zone, packet->ct_unconfirmed);
+		entry_attached(j, f, packet->ct_id, packet->ct_zone, packet->ct_unconfirmed);
 	if (packet->hook == NF_INET_LOCAL_IN)
 		f->seen |= FLOW_INGRESS;
 	if (j->config.untracked_prefix && strcmp(packet->prefix, j->config.untracked_prefix) == 0)

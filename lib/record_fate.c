@@ -69,7 +69,8 @@ static const char *answered_state(const struct flow *flow)
 	if (half_closed(flow))
 		return flow->seen & FLOW_PEER_CLOSED ? "S3" :
 		       flow->seen & FLOW_CLOSED ? "S2" : "";
-	return "S1";
+	/* Over, and nobody told how. */
+	return flow->reason == REASON_NONE && flow->seen & FLOW_DESTROY ? "" : "S1";
 }
 
 const char *record_conn_state(const struct flow *flow)

@@ -209,11 +209,13 @@ int rule_print(const struct ruleset_config *config, const struct rule *rule, cha
 	       size_t size)
 {
 	bool tcp = rule->protocol == IPPROTO_TCP;
-	char match[128], action[256], comment[NFTNL_UDATA_COMMENT_MAXLEN];
+	char match[128], action[256], comment[NFTNL_UDATA_COMMENT_MAXLEN], protocol[32];
 
-	snprintf(match, sizeof(match), "%s%s%s%s%s%s",
-		 tcp ? "tcp flags & (fin | syn | rst | ack) == syn" : "meta l4proto ",
-		 tcp ? "" : protocol_name(rule->protocol),
+	/* nft 0.9.8 takes no name but from /etc/protocols, which a small system may lack; the
+	 * comment has it. */
+	snprintf(protocol, sizeof(protocol), "meta l4proto %u", rule->protocol);
+	snprintf(match, sizeof(match), "%s%s%s%s%s",
+		 tcp ? "tcp flags & (fin | syn | rst | ack) == syn" : protocol,
 		 !config->conntrack ? "" : rule->untracked ? " ct state untracked" :
 		 tcp ? " ct state invalid,established,related,new" : " ct state new",
 		 config->loopback ? "" : " ", config->loopback ? "" : rule->hook->interface_word,

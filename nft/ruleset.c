@@ -238,6 +238,33 @@ static int change(struct ruleset *r, enum goal goal)
 	return err == -ERESTART ? -EAGAIN : err;
 }
 
+int ruleset_may_own(struct ruleset *r)
+{
+	struct standing standing;
+	struct batch batch;
+	uint32_t generation;
+	int err = batch_generation(&r->nl, &generation);
+
+	if (!err)
+		err = standing_read(&r->nl, &r->config, &standing);
+	if (!err)
+		err = may_touch(r, &standing);
+	if (!err)
+		err = batch_init(&batch, &r->nl, generation);
+	if (err)
+		return err;
+	err = table_put_in_vain(&batch, standing.exists);
+	if (!err) {
+		err = batch_send(&batch);
+		if (batch.failed_type == NFT_MSG_NEWTABLE && err == -EINVAL)
+			err = 0;
+		else if (batch.failed_type == NFT_MSG_DELTABLE && err == -ENOENT)
+			err = 1;
+	}
+	batch_fini(&batch);
+	return err;
+}
+
 int ruleset_create(struct ruleset *r, bool owned)
 {
 	int err = change(r, owned ? GOAL_OWNED : GOAL_UNOWNED);

@@ -70,6 +70,10 @@ int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owne
  * ruleset. */
 int ruleset_create(struct ruleset *r, bool owned);
 
+/* Whether this kernel knows tables with an owner (Linux 5.12): 1 or 0, or -errno as above. Tried
+ * with a batch that fails as a whole: nothing is changed. */
+int ruleset_may_own(struct ruleset *r);
+
 /* Removes our table if it is ours. 0 also if there was none. */
 int ruleset_remove(struct ruleset *r);
 

@@ -123,6 +123,18 @@ int table_put_delete(struct batch *batch)
 	return put_table(batch, NFT_MSG_DELTABLE, 0, 0);
 }
 
+int table_put_in_vain(struct batch *batch, bool exists)
+{
+	int err = exists ? table_put_delete(batch) : 0;
+
+	if (!err)
+		err = put_table(batch, NFT_MSG_NEWTABLE, NLM_F_CREATE | NLM_F_EXCL,
+				TABLE_FLAG_OWNER);
+	for (int i = 0; i < 2 && !err; i++)
+		err = table_put_delete(batch);
+	return err;
+}
+
 /* DELRULE that names neither chain nor handle: all rules of the table. */
 int table_put_flush(struct batch *batch)
 {

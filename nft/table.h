@@ -23,6 +23,10 @@ int table_put_rules(struct batch *batch, const struct ruleset_config *config,
 
 /* Its removal, or only that of all its rules. 0 or -ENOMEM. */
 int table_put_delete(struct batch *batch);
+
+/* An owned table, taken out once more than it is made: no kernel does that, and the first message
+ * that is refused tells whether this one knows of owners. exists: one of ours stands. */
+int table_put_in_vain(struct batch *batch, bool exists);
 int table_put_flush(struct batch *batch);
 
 #endif

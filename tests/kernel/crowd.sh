@@ -45,21 +45,25 @@ print("ready", flush=True)
 signal.pause()' >"$work/crowd"
 wait_for 60 grep -q ready "$work/crowd"
 
-few=(--workers 4 --rate 100 --count 200 --seconds 10)
-title="100 new processes a second that hold 20 ms, no trace, sock_diag"
+rate=$((100 / slow)) hold=$((20 * slow))
+few=(--workers 4 --rate $rate --count 200 --seconds $((10 * slow)))
+title="$rate new processes a second that hold $hold ms, no trace, sock_diag"
 # conntrack's table is full of the loads before, and is read at the start: that must not take the time
 # in which the first of these processes are gone.
 timely "$title" 'right%>=99' crowded "$title" --at-least connections=200 \
-	-- "${few[@]}" --hold-ms 20 -- --trace off --lookup diag
+	-- "${few[@]}" --hold-ms $hold -- --trace off --lookup diag
 # Reading /proc/net/tcp takes 7 ms here, however few sockets there are, as it walks 262,144 buckets:
 # what is gone after 20 ms cannot be had this way.
-title="100 new processes a second that hold 200 ms, no trace, /proc/net"
+hold=$((200 * slow))
+title="$rate new processes a second that hold $hold ms, no trace, /proc/net"
 timely "$title" 'right%>=99' crowded "$title" --at-least connections=200 \
-	-- "${few[@]}" --hold-ms 200 -- --trace off --lookup proc
-title="300 new processes a second, closed at once, trace"
+	-- "${few[@]}" --hold-ms $hold -- --trace off --lookup proc
+rate=$((300 / slow))
+many=(--rate $rate --count 600 --seconds $((10 * slow)))
+title="$rate new processes a second, closed at once, trace"
 timely "$title" 'command_line.right%>=99' crowded "$title" --at-least connections=600 \
 	--at-least right%=100 --at-least executable.right%=100 --at-least parent_name.right%=100 \
-	-- --rate 300 --count 600 --seconds 10 -- --trace on
-crowded "300 new processes a second, closed at once, no trace: no wrong name" \
-	--at-least connections=600 -- --rate 300 --count 600 --seconds 10 -- --trace off
+	-- "${many[@]}" -- --trace on
+crowded "$rate new processes a second, closed at once, no trace: no wrong name" \
+	--at-least connections=600 -- "${many[@]}" -- --trace off
 finish

@@ -53,14 +53,29 @@ static int usage(void)
 	return 2;
 }
 
+/* strerrorname_np(3) is of glibc 2.32: Debian 11 has 2.31. */
 static int errno_named(const char *name)
 {
-	for (int i = 1; i < 200; i++) {
-		const char *known = strerrorname_np(i);
+#define NAMED(name) { name, #name }
+	static const struct {
+		int number;
+		const char *name;
+	} known[] = {
+		NAMED(EPERM), NAMED(ENOENT), NAMED(ESRCH), NAMED(EINTR), NAMED(EIO),
+		NAMED(ENXIO), NAMED(EBADF), NAMED(EAGAIN), NAMED(ENOMEM), NAMED(EACCES),
+		NAMED(EFAULT), NAMED(EBUSY), NAMED(EEXIST), NAMED(ENODEV), NAMED(EINVAL),
+		NAMED(ENFILE), NAMED(EMFILE), NAMED(EFBIG), NAMED(ENOSPC), NAMED(ESPIPE),
+		NAMED(EROFS), NAMED(EPIPE), NAMED(ERANGE), NAMED(ENAMETOOLONG),
+		NAMED(ENOLCK), NAMED(ENOSYS), NAMED(ENOTEMPTY), NAMED(ELOOP),
+		NAMED(EOVERFLOW), NAMED(EMSGSIZE), NAMED(ENOPROTOOPT),
+		NAMED(EPROTONOSUPPORT), NAMED(EOPNOTSUPP), NAMED(EAFNOSUPPORT),
+		NAMED(EADDRINUSE), NAMED(ENETDOWN), NAMED(ENOBUFS), NAMED(ENOTCONN),
+		NAMED(ETIMEDOUT), NAMED(ECONNREFUSED), NAMED(ECANCELED), NAMED(EDQUOT),
+	};
 
-		if (known && strcmp(known, name) == 0)
-			return i;
-	}
+	for (size_t i = 0; i < sizeof(known) / sizeof(known[0]); i++)
+		if (strcmp(known[i].name, name) == 0)
+			return known[i].number;
 	return 0;
 }
 
@@ -165,7 +180,8 @@ static void stand_beside(const struct fault *f, struct start *start)
 	while (start->listener < 0)
 		poll(NULL, 0, 1);
 	pidfd = (int)syscall(SYS_pidfd_open, program, 0);
-	listener = (int)syscall(SYS_pidfd_getfd, pidfd, start->listener, 0);
+	/* SYS_pidfd_getfd is missing in glibc 2.31. */
+	listener = (int)syscall(__NR_pidfd_getfd, pidfd, start->listener, 0);
 	start->served = true;
 	if (listener >= 0)
 		serve(f, listener);

@@ -30,6 +30,18 @@ starts()
 	select_records ".event.action == \"connection_attempted\" and $1" | jq -c "$2"
 }
 
+no_table()
+{
+	! here nft list table inet nfwho
+}
+
+restored()
+{
+	here nft list table inet nfwho && at_least 1 '.event.action == "ruleset_gap"'
+}
+
+owned=0
+owns_tables && owned=1
 netns_pair
 serve 80
 foreign_rules
@@ -58,13 +70,19 @@ equal "their ruleset is the same, byte for byte" "$(here nft list ruleset)" "$be
 
 collector_start --ruleset owned || finish
 check "an owned table stands beside theirs" here nft list table inet nfwho
-equal "it survives: nft flush ruleset" "$(here nft flush ruleset; here nft list tables)" \
-	"table inet nfwho"
+if ((owned)); then
+	equal "it survives: nft flush ruleset" \
+		"$(here nft flush ruleset; here nft list tables)" "table inet nfwho"
+else
+	here nft flush ruleset
+	check "without an owner it is put back: nft flush ruleset" wait_for 20 restored
+fi
 here "$load" short --to $peer4:80 --count 10 --truth "$work/out.tsv" 2>"$work/load"
 wait_records 10 10 '.event.action == "connection_attempted"'
 collector_stop
 owned "and goes on logging" "$work/out.tsv"
-equal "no gap is reported" "$(count_records '.event.action == "ruleset_gap"')" 0
+equal "no gap is reported, but without an owner" \
+	"$(count_records '.event.action == "ruleset_gap"')" $((1 - owned))
 equal "the table goes with the collector" "$(here nft list ruleset)" ""
 
 foreign_rules
@@ -72,8 +90,16 @@ collector_start --ruleset owned || finish
 kill -KILL "$collector"
 wait "$collector" 2>/dev/null
 collector=
-wait_for 5 no_table
-equal "killed, it leaves no rule behind, and theirs is the same" "$(here nft list ruleset)" "$before"
+if ((owned)); then
+	wait_for 5 no_table
+	equal "killed, it leaves no rule behind, and theirs is the same" \
+		"$(here nft list ruleset)" "$before"
+else
+	check "killed, it leaves its table" here nft list table inet nfwho
+	collector_start --ruleset owned && collector_stop
+	equal "the next one takes it over, and away; theirs is the same" \
+		"$(here nft list ruleset)" "$before"
+fi
 
 rules=$work/nfwho.nft
 check "rules install" here "$NFWHO" rules install --file "$rules"

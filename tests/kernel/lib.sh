@@ -12,6 +12,9 @@ export LC_ALL=C PATH=$PATH:/usr/sbin:/sbin
 here_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 : "${NFWHO_BUILD:=$here_dir/../../build}" "${NFWHO_TEST_ID:=nfwho$$}"
 : "${NFWHO:=$NFWHO_BUILD/collector/nfwho}"
+# How many times slower than a real one this machine is: tests/vm's are emulated. Divides rates and
+# multiplies times where what is judged depends on being in time.
+slow=${NFWHO_TEST_SLOW:-1}
 load=$NFWHO_BUILD/tests/bench/load
 compare=$here_dir/../bench/compare
 if [[ $NFWHO_BUILD == *sanitized* ]]; then sanitized=1; else sanitized=0; fi
@@ -135,6 +138,12 @@ netns_pair()
 	for address in $here4 $here6; do
 		ip -n "$PEER" neigh replace $address lladdr 02:00:00:00:00:01 dev eth0
 	done
+}
+
+# Whether tables can have an owner (Linux 5.12): this one goes with the nft that makes it.
+owns_tables()
+{
+	unshare --net nft 'table inet owned { flags owner; }' 2>/dev/null
 }
 
 # sysctl_in NAMESPACE NAME=VALUE…

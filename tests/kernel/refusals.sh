@@ -74,8 +74,9 @@ NFWHO=$work/holder collector_start && {
 
 for trace in auto off; do
 	lesser "without CAP_SYS_PTRACE (--trace $trace)" "$(without sys_ptrace)"
+	# By its number: setpriv before 2.37 (libcap-ng 0.7) does not know the name.
 	lesser "without CAP_PERFMON and CAP_SYS_ADMIN (--trace $trace)" \
-		"$(without perfmon,-sys_admin)"
+		"$(without cap_38,-sys_admin)"
 	lesser "/proc with hidepid=2 (--trace $trace)" \
 		"unshare --mount sh -c 'mount -t proc -o hidepid=2 proc /proc && exec \"\$@\"' sh"
 	lesser "/proc with hidepid=2, without CAP_SYS_PTRACE (--trace $trace)" \

@@ -302,9 +302,13 @@ static int write_around(const void *with)
 {
 	const char *const directories[] = { with, "/tmp/nfwho-is-not-there" };
 	char path[PATH_MAX];
+	int err;
 
-	if (chdir(with) || mounts_close(directories, 2))
+	if (chdir(with))
 		return 1;
+	err = mounts_close(directories, 2);
+	if (err)
+		return err == -ENOSYS ? 77 : 1;
 	if (open("relative", O_WRONLY | O_CREAT | O_CLOEXEC, 0600) < 0)
 		return 2;
 	snprintf(path, sizeof(path), "%s/absolute", (const char *)with);
@@ -319,8 +323,13 @@ static int write_around(const void *with)
 
 static void only_the_given_directories_can_be_written(void **state)
 {
+	int status = status_of(write_around, directory);
+
 	(void)state;
-	assert_int_equal(status_of(write_around, directory), 0);
+	/* No mount_setattr(2) before Linux 5.12. */
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+		skip();
+	assert_int_equal(status, 0);
 }
 
 static int close_root(const void *with)

@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -138,9 +139,10 @@ static void a_refusal_destroys_the_entry_at_once_as_closed_and_unanswered(void *
 	assert_int_equal(w->entries[0].kind, CT_NEW);
 	assert_int_equal(e->kind, CT_DESTROY);
 	assert_int_equal(e->id, w->entries[0].id);
-	assert_true(e->has_tcp_state && e->has_counters);
-	assert_int_equal(e->tcp_state, TCP_CONNTRACK_CLOSE);
-	assert_false(e->status & IPS_ASSURED);
+	/* Linux 5.10 leaves the state out; that the RST is counted but not seen tells as much. */
+	assert_true(!e->has_tcp_state || e->tcp_state == TCP_CONNTRACK_CLOSE);
+	assert_true(e->has_counters);
+	assert_false(e->status & (IPS_ASSURED | IPS_SEEN_REPLY));
 	assert_int_equal(e->packets[0], 1);
 	assert_int_equal(e->packets[1], 1);
 }
@@ -225,12 +227,16 @@ static void what_is_not_tracked_has_no_message(void **state)
 	expect_no_more(w);
 }
 
+/* With net.netfilter.nf_conntrack_events at 2, the default since Linux 6.0. Before, it has one. */
 static void an_entry_made_while_nobody_listens_ends_without_a_word(void **state)
 {
 	struct world *w = *state;
 	static const uint8_t protocols[] = { IPPROTO_TCP, IPPROTO_UDP };
-	int listener = netns_listen(&w->pair, PORT), fd;
+	int listener, fd;
 
+	if (system("test $(cat /proc/sys/net/netfilter/nf_conntrack_events) = 2"))
+		skip();
+	listener = netns_listen(&w->pair, PORT);
 	ct_close(w->ct);
 	fd = netns_connect(NETNS_PEER4, PORT);
 	assert_int_equal(ct_open(&w->ct, protocols, sizeof(protocols), 4 << 20), 0);

@@ -264,7 +264,7 @@ static void the_connect_is_there_before_its_packet_comes_by_nflog(void **state)
 	struct logged logged = { .recorder = *state };
 	struct nflog *n;
 
-	if (system("nft 'table ip guarantees { chain out { type filter hook output priority -150;"
+	if (system("nft 'table ip guarantees { chain output { type filter hook output priority -150;"
 		   " ip daddr " RECORDER_VOID4
 		   " tcp flags & (syn|ack) == syn log group 618; }; }'") != 0)
 		skip();

@@ -100,7 +100,7 @@ static void a_connection_is_logged_with_its_user_prefix_and_interface(void **sta
 	struct seen seen = { 0 };
 	int listener = netns_listen(pair, 8000), fd4, fd6;
 
-	netns_run("nft 'add rule inet t o tcp flags syn / syn,ack ct state new "
+	netns_run("nft 'add rule inet t o tcp flags & (syn|ack) == syn ct state new "
 		  "log prefix \"nfwho: out\" group %d'", GROUP);
 	fd4 = netns_connect(NETNS_PEER4, 8000);
 	fd6 = netns_connect(NETNS_PEER6, 8000);

@@ -39,11 +39,28 @@ static int close_world(void **state)
 	return 0;
 }
 
+/* A search may use a fifth of the time that passes, 30 ms at once, in which an emulated machine does
+ * not look through all: there several of them make one. */
+static void lookup(struct world *w, struct owner_query *queries, unsigned int count)
+{
+	struct owner_query *fresh = malloc(count * sizeof(*fresh));
+
+	assert_non_null(fresh);
+	memcpy(fresh, queries, count * sizeof(*fresh));
+	assert_int_equal(owner_lookup(w->owner, queries, count), 0);
+	for (unsigned int i = 1; i < world_slow(); i++) {
+		usleep(100000);
+		memcpy(queries, fresh, count * sizeof(*fresh));
+		assert_int_equal(owner_lookup(w->owner, queries, count), 0);
+	}
+	free(fresh);
+}
+
 static struct owner_query ask(struct world *w, const struct tuple *tuple)
 {
 	struct owner_query q = { .tuple = *tuple, .uid = geteuid(), .has_uid = true };
 
-	assert_int_equal(owner_lookup(w->owner, &q, 1), 0);
+	lookup(w, &q, 1);
 	return q;
 }
 
@@ -328,7 +345,7 @@ static void a_batch_is_answered_one_by_one(void **state)
 		if (i % 10 == 9)
 			q[i].tuple.dport = htons(1);
 	}
-	assert_int_equal(owner_lookup(w->owner, q, COUNT), 0);
+	lookup(w, q, COUNT);
 	for (int i = 0; i < COUNT; i++) {
 		assert_int_equal(q[i].inode, i % 10 == 9 ? 0 : inode_of(p[i].fd));
 		assert_int_equal(q[i].rung, i % 10 == 9 ? OWNER_NONE : OWNER_SOCKET);
@@ -344,7 +361,7 @@ static void who_was_named_stays_until_the_next_lookup(void **state)
 	struct owner_query q[2] = { { .tuple = p.tuple } };
 	pid_t child = child_thread_connects(&p, &q[1].tuple);
 
-	assert_int_equal(owner_lookup(w->owner, q, 2), 0);
+	lookup(w, q, 2);
 	child_end(child);
 	assert_null(process_find(w->processes, child, 0));
 	process_expire(w->processes, UINT64_MAX);

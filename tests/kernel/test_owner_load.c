@@ -110,7 +110,7 @@ static pid_t start_load(const struct pair *p, int report, unsigned int hold_ms)
 	for (int i = 0; i < CONNECTIONS; i++) {
 		if (fork() == 0)
 			connect_and_hold(p, report, hold_ms);
-		sleep_ms(1000 / PER_SECOND);
+		sleep_ms(1000 / PER_SECOND * world_slow());
 	}
 	sleep_ms(hold_ms);
 	_exit(0);
@@ -217,12 +217,12 @@ static void check_load(struct world *w, unsigned int hold_ms)
 
 static void short_processes_are_named_among_many(void **state)
 {
-	check_load(*state, HOLD_MS);
+	check_load(*state, HOLD_MS * world_slow());
 }
 
 static void without_sock_diag_they_must_stay_longer(void **state)
 {
-	check_load(*state, HOLD_PROC_MS);
+	check_load(*state, HOLD_PROC_MS * world_slow());
 }
 
 static int with_diag(void **state)

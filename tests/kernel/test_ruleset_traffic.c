@@ -135,7 +135,7 @@ static void what_is_not_tracked_counts_too(void **state)
 
 	(void)state;
 	stage_load("table inet raw { chain output { type filter hook output priority -300;\n"
-		   "tcp dport 8080 notrack\n}\nchain in { type filter hook prerouting "
+		   "tcp dport 8080 notrack\n}\nchain prerouting { type filter hook prerouting "
 		   "priority -300;\ntcp sport 8080 notrack\n}\n}\n");
 	r = create(&config);
 	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);

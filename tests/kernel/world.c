@@ -434,3 +434,11 @@ bool child_leaves_orphan(const struct pair *p, struct tuple *tuple, char cgroup[
 		cgroup_remove(cgroup);
 	return fd;
 }
+
+unsigned int world_slow(void)
+{
+	const char *text = getenv("NFWHO_TEST_SLOW");
+	unsigned long slow = text ? strtoul(text, NULL, 10) : 1;
+
+	return slow >= 1 && slow <= 100 ? (unsigned int)slow : 1;
+}

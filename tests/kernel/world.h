@@ -58,6 +58,10 @@ pid_t child_connects_and_passes(struct tuple *tuple, int *fd, int *control);
  * ended. */
 pid_t child_thread_connects(const struct pair *p, struct tuple *tuple);
 
+/* How many times slower than a real one this machine is: NFWHO_TEST_SLOW, as tests/kernel/lib.sh
+ * has it. */
+unsigned int world_slow(void);
+
 /* A child that is given this very pid, closes all descriptors and holds `socket` as number `fd`.
  * Returns its pid, or -1. */
 pid_t child_with_pid(pid_t pid, int fd, int socket);

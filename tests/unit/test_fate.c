@@ -14,7 +14,8 @@
 #define PACKET (FLOW_PACKET | FLOW_STARTED)
 #define TRACED (PACKET | FLOW_CONNECT | FLOW_PORT)
 #define CONFIRMED (FLOW_NEW | FLOW_CT_ID | FLOW_REPLY)
-#define FORGOTTEN (CONFIRMED | FLOW_DESTROY | FLOW_TCP_STATE | FLOW_COUNTERS)
+#define STATELESS (CONFIRMED | FLOW_DESTROY | FLOW_COUNTERS)
+#define FORGOTTEN (STATELESS | FLOW_TCP_STATE)
 
 /* Everything that could speak against `blocked` is absent, and everything is read. */
 #define OURS { .conntrack = true, .tracked = true, .errors_reported = true, .syn_retries = 2 }
@@ -61,7 +62,25 @@ static const struct {
 	{ "forgotten by conntrack without an answer",
 	  { .seen = PACKET | FORGOTTEN, .tcp_state = TCP_CONNTRACK_SYN_SENT,
 	    .packets = { 3, 0 } }, OURS, REASON_TIMED_OUT },
-	{ "the same, but the entry was another use of the tuple's",
+	{ "the same, from a kernel that does not tell its state",
+	  { .seen = PACKET | STATELESS, .packets = { 3, 0 } }, OURS, REASON_TIMED_OUT },
+	{ "the same, and it did not count",
+	  { .seen = PACKET | CONFIRMED | FLOW_DESTROY }, OURS, REASON_NONE },
+	{ "refused, without a state: the RST is counted, but not seen",
+	  { .seen = PACKET | STATELESS, .packets = { 1, 1 } }, OURS, REASON_REFUSED },
+	{ "the same, and the trace knows that it is over",
+	  { .seen = TRACED | STATELESS | FLOW_CLOSED, .packets = { 1, 1 }, .end_ns = 1 },
+	  { .conntrack = true, .tracked = true }, REASON_REFUSED },
+	{ "answered, but never established, without a state",
+	  { .seen = PACKET | STATELESS, .packets = { 1, 1 }, .ct_status = IPS_SEEN_REPLY }, OURS,
+	  REASON_NONE },
+	{ "forgotten by conntrack, without a state",
+	  { .seen = PACKET | STATELESS, .ct_status = IPS_ASSURED | IPS_SEEN_REPLY }, OURS,
+	  REASON_NONE },
+	{ "the same, and its socket is still open",
+	  { .seen = TRACED | STATELESS, .ct_status = IPS_ASSURED | IPS_SEEN_REPLY },
+	  { .conntrack = true, .tracked = true, .socket_open = true }, REASON_EXPIRED },
+	{ "forgotten, but the entry was another use of the tuple's",
 	  { .seen = PACKET | FLOW_DESTROY }, OURS, REASON_NONE },
 	{ "no packet of it came", { .seen = FLOW_CONNECT | FLOW_PORT | FLOW_CLOSED, .end_ns = 1 },
 	  OURS, REASON_UNSENT },

@@ -43,6 +43,7 @@ struct world {
 	bool filter;			/* leaves out what goes from port 40000 */
 	unsigned int started, ended, open;
 	uint64_t ended_number;		/* of the last end */
+	uint64_t ended_bytes[8];	/* of each end, by its packet's sequence number */
 	uint32_t seq[8];		/* of each start: which packet it was */
 	uint32_t owner_pid[8];		/* 0: unnamed */
 	uint8_t rung[8], reason[8];
@@ -65,6 +66,7 @@ static void take_end(struct flow *f, void *data)
 
 	assert_true(w->ended < 8);
 	w->ended_number = f->number;
+	w->ended_bytes[f->tcp_seq % 8] = f->seen & FLOW_COUNTERS ? f->bytes[0] : 0;
 	w->reason[w->ended++] = f->reason;
 }
 
@@ -197,16 +199,24 @@ static void lives_and_dies(struct world *w, int who, unsigned int n, uint16_t sp
 	transition(w, who, n, TCP_ESTABLISHED, TCP_CLOSE, sport);
 }
 
-static void packet(struct world *w, uint16_t sport, uint32_t seq)
+/* With its conntrack entry, where the kernel gives it: 0 none. */
+static void packet_of_entry(struct world *w, uint16_t sport, uint32_t seq, uint32_t id,
+			    uint16_t zone)
 {
 	struct nflog_packet p = {
 		.packet = { .tuple = to_server(sport), .tcp_seq = seq,
 			    .tcp_flags = PACKET_TCP_SYN, .ports_known = true },
 		.prefix = "nfwho", .hook = NF_INET_LOCAL_OUT, .uid = 0, .has_uid = true,
+		.has_ct = id, .ct_id = id, .ct_zone = zone, .ct_unconfirmed = true,
 	};
 
 	w->ledger.received++;
 	join_packet(&w->join, &p);
+}
+
+static void packet(struct world *w, uint16_t sport, uint32_t seq)
+{
+	packet_of_entry(w, sport, seq, 0, 0);
 }
 
 /* All that was queued has been read, or not. */
@@ -667,6 +677,51 @@ static void a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another(
 	assert_true(looks(w, geteuid() + 1, &lasted_ns) > same);
 }
 
+static void tells(struct world *w, enum ct_kind kind, uint32_t id, uint16_t zone, uint64_t bytes)
+{
+	struct ct_entry entry = {
+		.kind = kind, .original = to_server(40000), .id = id, .zone = zone,
+		.status = IPS_ASSURED | IPS_SEEN_REPLY, .has_counters = kind == CT_DESTROY,
+		.bytes = { bytes, 1 }, .packets = { 1, 1 }, .has_tcp_state = kind == CT_DESTROY,
+		.tcp_state = TCP_CONNTRACK_TIME_WAIT,
+	};
+
+	entry.reply = tuple_reverse(&entry.original);
+	pass(w, 1000);
+	join_conntrack(&w->join, &entry);
+}
+
+/* One tuple in two zones. The entry of the first is told of by its end only, and conntrack is read
+ * before the packets, which come with their entries: both words had gone to the wrong connect. */
+static void conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry(void **state)
+{
+	struct world *w = *state;
+
+	for (int read_between = 0; read_between < 3; read_between++) {
+		w->started = w->ended = 0;
+		settle(w, true);
+		lives_and_dies(w, 0, 1, 40000);
+		if (read_between == 1)
+			packet_of_entry(w, 40000, 1, 101, 1);
+		lives_and_dies(w, 0, 2, 40000);
+		tells(w, CT_NEW, 102, 2, 0);
+		if (read_between == 2)
+			packet_of_entry(w, 40000, 1, 101, 1);
+		tells(w, CT_DESTROY, 102, 2, 2000);
+		tells(w, CT_DESTROY, 101, 1, 1000);
+		if (!read_between)
+			packet_of_entry(w, 40000, 1, 101, 1);
+		packet_of_entry(w, 40000, 2, 102, 2);
+		wait_out(w);
+		assert_int_equal(w->started, 2);
+		assert_int_equal(w->ended, 2);
+		expect(w, 1, 0);
+		expect(w, 2, 0);
+		assert_int_equal(w->ended_bytes[1], 1000);
+		assert_int_equal(w->ended_bytes[2], 2000);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -689,6 +744,7 @@ int main(void)
 		TEST(a_connect_that_tells_its_port_late_is_the_packets_all_the_same),
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
+		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
 	};
 
 	return cmocka_run_group_tests_name("join", tests, NULL, NULL);
