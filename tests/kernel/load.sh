@@ -57,11 +57,11 @@ for to in $both; do
 		--count $count --
 done
 always "$unpaced" "a fork for each connection" short "$both" --workers 2 --count $((count / 6)) --
-always "$paced" "a program for each connection, 2,000 a second" spawn "$both" --workers 2 \
-	--rate 2000 --count 1500 -- --at-least executable.right%=99.9 \
+always "$paced" "a program for each connection, $((2000 / slow)) a second" spawn "$both" --workers 2 \
+	--rate $((2000 / slow)) --count 1500 -- --at-least executable.right%=99.9 \
 	--at-least parent_pid.right%=99.9 --at-least parent_name.right%=99.9
-always "command_line.right%>=99 $paced" "a program for each connection, 300 a second" spawn \
-	"$both" --workers 1 --rate 300 --count 600 -- --at-least executable.right%=100 \
+always "command_line.right%>=99 $paced" "a program for each connection, $((300 / slow)) a second" \
+	spawn "$both" --workers 1 --rate $((300 / slow)) --count 600 -- --at-least executable.right%=100 \
 	--at-least parent_pid.right%=100 --at-least parent_name.right%=100
 always "$unpaced" "refused as fast as they come" refused "$peer4:81 [$peer6]:81" --workers 4 \
 	--count $((count / 3)) --
