@@ -159,9 +159,11 @@ void record_add_types(cJSON *event, const char *category, const char *type, cons
 cJSON *record_begin(struct record *r, const char *action, const char *kind, const char *dataset,
 		    uint64_t timestamp_ns, uint64_t now_real_ns, cJSON **event)
 {
-	cJSON *root = cJSON_CreateObject(), *common, *item;
 	char id[64], members[RECORD_COMMON_MAX + 2];
+	cJSON *root, *common, *item;
 
+	errno = 0;	/* see record_print() */
+	root = cJSON_CreateObject();
 	snprintf(id, sizeof(id), "%s:%llu", r->config.host->run_id,
 		 (unsigned long long)++r->sequence);
 	record_add_time(r, root, "@timestamp", timestamp_ns);
@@ -191,6 +193,11 @@ int record_print(cJSON *root, char *buf, size_t size)
 
 	if (size > RECORD_MAX + 1)
 		size = RECORD_MAX + 1;
+	/* cJSON leaves out what it has no memory for and does not say so; malloc(3) does. */
+	if (errno == ENOMEM) {
+		cJSON_Delete(root);
+		return -ENOMEM;
+	}
 	/* The spare bytes are cJSON's own wish, beside the newline's. */
 	if (!root || size < 8 || !cJSON_PrintPreallocated(root, buf, size - 1, false)) {
 		cJSON_Delete(root);

@@ -63,7 +63,7 @@ void record_free(struct record *r);
 int record_change(struct record *r, const struct record_config *config);
 
 /* Prints one connection record, newline and NUL included in `size`. Takes the next event.sequence.
- * Returns the length without NUL, or -ENOSPC. */
+ * Returns the length without NUL, -ENOSPC, or -ENOMEM: a record is whole or none. */
 int record_connection(struct record *r, enum record_action action, const struct flow *flow,
 		      const struct record_context *context, char *buf, size_t size);
 

@@ -10,6 +10,7 @@
 #include "utf8.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <string.h>
 
 #define PREFIX_BYTES 127
@@ -265,8 +266,8 @@ int record_connection(struct record *r, enum record_action action, const struct 
 
 	passwd_update(r->users, context->now_ns);
 	view_init(&v, r, action, flow, context);
-	if (v.process)
-		record_process(r, flow->process, &fragments);
+	if (v.process && record_process(r, flow->process, &fragments))
+		return -ENOMEM;
 	if (action == RECORD_CONNECTION_ENDED)
 		timestamp_ns = v.end_real_ns;
 	if (!timestamp_ns || action == RECORD_CONNECTION_OPEN)

@@ -41,8 +41,9 @@ struct record_process {
 	size_t process_len, nfwho_len;
 };
 
-/* From the process's cache, printed anew if more became known since. Valid until the next call. */
-void record_process(struct record *r, struct process *p, struct record_process *fragments);
+/* From the process's cache, printed anew if more became known since. Valid until the next call.
+ * Returns 0, or -ENOMEM: nothing of it is known to be whole. */
+int record_process(struct record *r, struct process *p, struct record_process *fragments);
 
 /* Puts the command line, as far as the configuration wants it, into r->line, any bytes; 0 if there
  * is none to show. Sets *cut if it is known to be incomplete. */

@@ -9,6 +9,7 @@
 #include "redact.h"
 #include "utf8.h"
 
+#include <errno.h>
 #include <nettle/base64.h>
 #include <nettle/sha1.h>
 #include <stdio.h>
@@ -343,27 +344,31 @@ static void build(struct record *r, struct process *p, size_t len[static 2])
 	print(r, p, &pieces, len);
 }
 
-void record_process(struct record *r, struct process *p, struct record_process *fragments)
+int record_process(struct record *r, struct process *p, struct record_process *fragments)
 {
 	uint32_t parent_known = p->parent ? p->parent->known : 0;
+	int errno_before = errno;
 	size_t len[2];
 
 	if (p->fragment[0] && p->fragment_revision == r->revision &&
 	    !(p->known & ~p->fragment_known[0]) && !(parent_known & ~p->fragment_known[1])) {
 		*fragments = (struct record_process){ p->fragment[0], p->fragment[1],
 						      p->fragment_len[0], p->fragment_len[1] };
-		return;
+		return 0;
 	}
 	forget(p);
+	/* cJSON leaves out what it has no memory for and does not say so; malloc(3) does. */
+	errno = 0;
 	build(r, p, len);
+	if (errno == ENOMEM)
+		return -ENOMEM;
+	errno = errno_before;
 	*fragments = (struct record_process){ r->fragment[0], r->fragment[1], len[0], len[1] };
-	if (!len[0] || !len[1])
-		return;
 	for (unsigned int i = 0; i < 2; i++) {
 		p->fragment[i] = malloc(len[i] + 1);
 		if (!p->fragment[i]) {
 			forget(p);
-			return;
+			return 0;
 		}
 		memcpy(p->fragment[i], r->fragment[i], len[i]);
 		p->fragment_len[i] = len[i];
@@ -371,4 +376,5 @@ void record_process(struct record *r, struct process *p, struct record_process *
 	p->fragment_revision = r->revision;
 	p->fragment_known[0] = p->known;
 	p->fragment_known[1] = parent_known;
+	return 0;
 }

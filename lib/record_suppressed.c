@@ -59,10 +59,11 @@ static cJSON *add_owner(struct record *r, cJSON *root, const struct record_suppr
 	const char *name = record_base_name(s->executable);
 	cJSON *object;
 
-	if (s->process) {
-		record_process(r, s->process, &fragments);
+	/* Without memory record_print() makes none. */
+	if (s->process && record_process(r, s->process, &fragments))
+		return NULL;
+	if (s->process)
 		return take_members(root, &fragments);
-	}
 	if (s->cgroup_path[0])
 		return add_cgroup(root, s->cgroup_path);
 	if (s->executable[0]) {

@@ -369,10 +369,71 @@ static void labels_that_leave_no_room_are_refused(void **state)
 	assert_int_equal(record_new(&r, &w->example.config), -E2BIG);
 }
 
+static unsigned int allocations, failing;	/* the one that fails; 0: none */
+
+static void *fail_one(size_t size)
+{
+	if (++allocations != failing)
+		return malloc(size);
+	errno = ENOMEM;
+	return NULL;
+}
+
+static int print_record(struct world *w, bool suppressed)
+{
+	if (suppressed)
+		return record_suppressed(w->record, &w->example.suppressed, 1, w->line,
+					 sizeof(w->line));
+	return record_connection(w->record, RECORD_CONNECTION_ENDED, &w->example.flow,
+				 &w->example.context, w->line, sizeof(w->line));
+}
+
+/* As cJSON would leave out what it has no memory for. */
+static void whole_or_none(bool suppressed)
+{
+	cJSON_Hooks hooks = { .malloc_fn = fail_one, .free_fn = free };
+	char whole[RECORD_MAX + 1] = "";
+	unsigned int most = 1;
+	int len;
+
+	for (unsigned int n = 0; n <= most; n++) {
+		void *state = NULL;
+		struct world *w;
+
+		assert_int_equal(set_up(&state), 0);
+		w = state;
+		allocations = 0;
+		failing = n;
+		cJSON_InitHooks(&hooks);
+		len = print_record(w, suppressed);
+		cJSON_InitHooks(NULL);
+		if (n == 0) {
+			most = allocations;
+			memcpy(whole, w->line, sizeof(whole));
+			assert_true(len > 0 && most > 10);
+		} else {
+			assert_int_equal(len, -ENOMEM);
+			/* The next one of the process is as it should be. */
+			assert_true(print_record(w, suppressed) > 0);
+			assert_string_equal(strstr(w->line, "\"process\":"),
+					    strstr(whole, "\"process\":"));
+		}
+		tear_down(&state);
+	}
+}
+
+static void without_memory_a_record_is_whole_or_none(void **state)
+{
+	(void)state;
+	whole_or_none(false);
+	whole_or_none(true);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(without_memory_a_record_is_whole_or_none),
 		TEST(every_field_has_a_name_and_type_of_the_lists),
 		TEST(an_end_is_complete_in_itself),
 		TEST(an_end_of_what_was_open_before_says_so),
