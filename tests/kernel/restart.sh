@@ -89,6 +89,7 @@ cpus=$(getconf _NPROCESSORS_ONLN)
 equal "and gives what is to be kept" "$(tell names)" \
 	"account $(printf 'connects %.0s' $(seq "$cpus"))conntrack flows group rules"
 here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count $count --rate $((1000 / slow)) \
+	--seconds $((30 * slow)) \
 	--truth "$work/truth.tsv" >/dev/null &
 loading=$!
 children+=("$loading")
