@@ -64,13 +64,11 @@ static bool was_unanswered(const struct flow *f)
 }
 
 /* The socket is gone and nobody said so: not closed by its process, whose own context is always
- * heard, but ended by a timer or a packet on a CPU that tells nothing while idle. It had sent all
- * its SYNs, or else an ICMP error came, or anything. */
-static enum flow_reason vanished(const struct flow *f, const struct fate_signs *signs)
+ * heard, but ended on a CPU that tells nothing while idle: by the timer, if it went on waiting after
+ * its last SYN, or else by an ICMP error, or anything. */
+static enum flow_reason vanished(const struct flow *f)
 {
-	bool used_up = signs->syn_retries && f->syn_retransmits >= signs->syn_retries;
-
-	return used_up ? REASON_TIMED_OUT : REASON_NONE;
+	return f->waited >= 2 ? REASON_TIMED_OUT : REASON_NONE;
 }
 
 static enum flow_reason failure(const struct flow *f, const struct fate_signs *signs)
@@ -92,7 +90,7 @@ static enum flow_reason failure(const struct flow *f, const struct fate_signs *s
 		return REASON_REFUSED;
 	if (f->seen & FLOW_CLOSED && f->seen & FLOW_CONNECT && signs->errors_reported &&
 	    !(f->seen & FLOW_ERROR))
-		return f->end_ns ? REASON_ABORTED : vanished(f, signs);
+		return f->end_ns ? REASON_ABORTED : vanished(f);
 	/* Of its own entry, not of one that it shared with another use of the tuple. */
 	if (f->seen & FLOW_DESTROY && f->seen & FLOW_CT_ID &&
 	    !(f->seen & (FLOW_CLOSED | FLOW_REMOVED | FLOW_CT_LOST)) && was_unanswered(f))

@@ -11,7 +11,6 @@ struct fate_signs {
 	bool conntrack;		/* conntrack events are read, up to this moment */
 	bool tracked;		/* our own rule matched it by conntrack state: it had an entry */
 	bool entry_exists;	/* conntrack has an entry for its tuple, whoever made it */
-	uint32_t syn_retries;	/* net.ipv4.tcp_syn_retries; 0 unknown */
 	bool errors_reported;	/* this kernel reports socket errors, and none was lost since */
 	bool socket_open;	/* it has not begun to close; asked for only where conntrack's last
 				 * word is without a state */

@@ -116,7 +116,8 @@ struct flow {
 	uint16_t ct_status;	/* IPS_*, those below 1 << 16 */
 	uint16_t ct_zone;
 	uint16_t syn_retransmits;
-	uint16_t prefix;	/* the join's number for the log prefix; 0: none */
+	uint8_t prefix;		/* the join's number for the log prefix; 0: none */
+	uint8_t waited;		/* looks since its last SYN that found it waiting, up to 2 */
 	uint8_t owner;		/* enum owner_rung */
 	uint8_t reason;		/* enum flow_reason */
 	uint8_t error;		/* errno; FLOW_ERROR */

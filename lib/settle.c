@@ -13,6 +13,14 @@
 
 #include <netinet/tcp.h>
 
+/* It has sent all its SYNs: an ICMP error in answer to the last would have ended it before the second
+ * look. */
+static void note_waiting(const struct join *j, struct flow *f)
+{
+	if (j->config.syn_retries && f->syn_retransmits >= j->config.syn_retries && f->waited < 2)
+		f->waited++;
+}
+
 static void recheck_unanswered(struct join *j, struct flow *f)
 {
 	bool datagram = tuple_is_datagram(&f->tuple);
@@ -26,6 +34,8 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 	match_ask_socket(j, f, &query);
 	if (match_is_forwarded(f) || f->seen & FLOW_INGRESS ||
 	    (query.socket_found && (datagram || query.socket_state == TCP_SYN_SENT))) {
+		if (query.socket_found)
+			note_waiting(j, f);
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNANSWERED,
 			     j->now_ns + JOIN_RECHECK_NS);
 		return;

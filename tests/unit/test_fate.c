@@ -18,7 +18,7 @@
 #define FORGOTTEN (STATELESS | FLOW_TCP_STATE)
 
 /* Everything that could speak against `blocked` is absent, and everything is read. */
-#define OURS { .conntrack = true, .tracked = true, .errors_reported = true, .syn_retries = 2 }
+#define OURS { .conntrack = true, .tracked = true, .errors_reported = true }
 
 static const struct {
 	const char *title;
@@ -54,11 +54,12 @@ static const struct {
 	{ "given up, where no kernel reports errors",
 	  { .seen = TRACED | CONFIRMED | FLOW_CLOSED, .end_ns = 1 },
 	  { .conntrack = true, .tracked = true }, REASON_NONE },
-	{ "gone in silence with all its SYNs sent",
-	  { .seen = TRACED | CONFIRMED | FLOW_CLOSED, .syn_retransmits = 2 }, OURS,
+	{ "gone in silence, having waited on after its last SYN",
+	  { .seen = TRACED | CONFIRMED | FLOW_CLOSED, .syn_retransmits = 2, .waited = 2 }, OURS,
 	  REASON_TIMED_OUT },
-	{ "gone in silence before that",
-	  { .seen = TRACED | CONFIRMED | FLOW_CLOSED, .syn_retransmits = 1 }, OURS, REASON_NONE },
+	{ "gone in silence, perhaps by an ICMP error in answer to the last",
+	  { .seen = TRACED | CONFIRMED | FLOW_CLOSED, .syn_retransmits = 2, .waited = 1 }, OURS,
+	  REASON_NONE },
 	{ "forgotten by conntrack without an answer",
 	  { .seen = PACKET | FORGOTTEN, .tcp_state = TCP_CONNTRACK_SYN_SENT,
 	    .packets = { 3, 0 } }, OURS, REASON_TIMED_OUT },
