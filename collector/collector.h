@@ -60,6 +60,7 @@ struct collector {
 
 	struct ruleset_counts before;	/* the counters when we began */
 	uint64_t proc_failures;		/* of the process table, when last said */
+	uint64_t incomplete;		/* records, the same */
 	bool counting;		/* connects are counted, for the next run */
 	bool conntrack_taken;	/* over from the last run, with what is queued */
 	bool group_taken;	/* the same */

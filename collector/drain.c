@@ -277,6 +277,10 @@ static void say_failures(struct collector *c)
 			    "processes are missing from records", failures - c->proc_failures,
 			    strerror(p->failures ? p->last_failure : o->walk_last_failure));
 	c->proc_failures = failures;
+	if (record_incomplete(c->record) != c->incomplete)
+		log_warning("no memory: %" PRIu64 " records of connections lack their process",
+			    record_incomplete(c->record) - c->incomplete);
+	c->incomplete = record_incomplete(c->record);
 }
 
 void collector_ledger(struct collector *c)

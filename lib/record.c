@@ -10,6 +10,23 @@
 
 #define ECS_VERSION "9.4.0"
 
+void record_append(cJSON *array, cJSON *item)
+{
+	if (!cJSON_AddItemToArray(array, item))
+		cJSON_Delete(item);
+}
+
+void record_take(cJSON *root, cJSON *item)
+{
+	if (!cJSON_AddItemToObject(root, item->string, item))
+		cJSON_Delete(item);
+}
+
+uint64_t record_incomplete(const struct record *r)
+{
+	return r->incomplete;
+}
+
 static void add_host(cJSON *root, const struct record_config *config)
 {
 	const struct host *host = config->host;
@@ -51,7 +68,7 @@ static void add_labels(cJSON *root, const struct record_config *config)
 		char tag[256];
 
 		utf8_clean(tag, sizeof(tag), config->tags[i], strlen(config->tags[i]), NULL);
-		cJSON_AddItemToArray(object, cJSON_CreateString(tag));
+		record_append(object, cJSON_CreateString(tag));
 	}
 }
 
@@ -142,7 +159,7 @@ void record_add_time(struct record *r, cJSON *object, const char *key, uint64_t 
 static void add_word(cJSON *array, const char *word)
 {
 	if (word)
-		cJSON_AddItemToArray(array, cJSON_CreateString(word));
+		record_append(array, cJSON_CreateString(word));
 }
 
 void record_add_types(cJSON *event, const char *category, const char *type, const char *more)
@@ -181,7 +198,7 @@ cJSON *record_begin(struct record *r, const char *action, const char *kind, cons
 	common = cJSON_Parse(members);
 	while (common && common->child) {
 		item = cJSON_DetachItemViaPointer(common, common->child);
-		cJSON_AddItemToObject(root, item->string, item);
+		record_take(root, item);
 	}
 	cJSON_Delete(common);
 	return root;

@@ -62,8 +62,12 @@ void record_free(struct record *r);
  * failure nothing has changed. */
 int record_change(struct record *r, const struct record_config *config);
 
+/* How many records of connections lack their process, for want of memory. */
+uint64_t record_incomplete(const struct record *r);
+
 /* Prints one connection record, newline and NUL included in `size`. Takes the next event.sequence.
- * Returns the length without NUL, -ENOSPC, or -ENOMEM: a record is whole or none. */
+ * Without memory for what there is to say of its process it has none of that
+ * (record_incomplete). Returns the length without NUL, or -ENOSPC. */
 int record_connection(struct record *r, enum record_action action, const struct flow *flow,
 		      const struct record_context *context, char *buf, size_t size);
 
@@ -124,7 +128,7 @@ struct record_suppressed {
 	uint64_t interval_end_real_ns;	/* @timestamp */
 };
 
-/* connections_suppressed. Returns as record_connection does. */
+/* connections_suppressed. Returns as record_connection does, or -ENOMEM: it is whole or none. */
 int record_suppressed(struct record *r, const struct record_suppressed *s, uint64_t now_real_ns,
 		      char *buf, size_t size);
 

@@ -10,7 +10,6 @@
 #include "utf8.h"
 
 #include <arpa/inet.h>
-#include <errno.h>
 #include <string.h>
 
 #define PREFIX_BYTES 127
@@ -267,7 +266,7 @@ int record_connection(struct record *r, enum record_action action, const struct 
 	passwd_update(r->users, context->now_ns);
 	view_init(&v, r, action, flow, context);
 	if (v.process && record_process(r, flow->process, &fragments))
-		return -ENOMEM;
+		r->incomplete++;
 	if (action == RECORD_CONNECTION_ENDED)
 		timestamp_ns = v.end_real_ns;
 	if (!timestamp_ns || action == RECORD_CONNECTION_OPEN)

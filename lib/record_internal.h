@@ -26,6 +26,7 @@ struct record {
 	struct passwd *users;
 	struct iso8601 times;
 	uint64_t sequence;	/* of the last record; event.id is "RUN:SEQUENCE" */
+	uint64_t incomplete;	/* records of connections without their process */
 	uint32_t revision;		/* of the configuration: what processes keep is of one */
 	size_t process_max;		/* bytes for one process's fragments */
 	size_t common_len;
@@ -86,6 +87,10 @@ cJSON *record_begin(struct record *r, const char *action, const char *kind, cons
 void record_add_number(cJSON *object, const char *key, uint64_t value);
 void record_add_time(struct record *r, cJSON *object, const char *key, uint64_t real_ns);
 void record_add_text(cJSON *object, const char *key, const void *bytes, size_t len, size_t max);
+/* Add an item, or free it if there is no memory to do so; of the second its own name is the key. */
+void record_append(cJSON *array, cJSON *item);
+void record_take(cJSON *root, cJSON *item);
+
 /* Prints with its newline and frees it. Returns as record_connection does. */
 int record_print(cJSON *root, char *buf, size_t size);
 

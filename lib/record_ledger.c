@@ -63,7 +63,7 @@ static void add_sinks(cJSON *object, const struct record_sink *sinks, unsigned i
 		record_add_text(sink, "target", sinks[i].target, strlen(sinks[i].target),
 				TARGET_MAX);
 		add_numbers(sink, numbers, sizeof(numbers) / sizeof(numbers[0]));
-		cJSON_AddItemToArray(array, sink);
+		record_append(array, sink);
 	}
 }
 

@@ -20,7 +20,7 @@ static cJSON *take_members(cJSON *root, const struct record_process *f)
 	members = cJSON_Parse(text);
 	while (members && members->child) {
 		item = cJSON_DetachItemViaPointer(members, members->child);
-		cJSON_AddItemToObject(root, item->string, item);
+		record_take(root, item);
 	}
 	cJSON_Delete(members);
 	item = cJSON_GetObjectItemCaseSensitive(root, "nfwho");
@@ -109,7 +109,7 @@ static void add_top(cJSON *object, const struct record_suppressed *s)
 		if (d->port)
 			record_add_number(item, "port", ntohs(d->port));
 		record_add_number(item, "count", d->count);
-		cJSON_AddItemToArray(array, item);
+		record_append(array, item);
 	}
 }
 
@@ -169,7 +169,7 @@ static void add_related(cJSON *root, const struct record_suppressed *s)
 		if (listed_before(s, i))
 			continue;
 		tuple_address(s->top[i].family, &s->top[i].ip, text);
-		cJSON_AddItemToArray(array, cJSON_CreateString(text));
+		record_append(array, cJSON_CreateString(text));
 	}
 }
 
