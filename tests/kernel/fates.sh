@@ -4,6 +4,8 @@
 . "$(dirname "$0")/lib.sh"
 
 fates=$here_dir/fates.py
+# Of what takes seconds, how many times as long it takes on a slow machine.
+export PATIENCE=$((1 + slow / 4))
 
 # The obstacles. Forgetting is made quick, so that the ends need not be waited for minutes. That there
 # is no neighbour is known before the SYN would be sent again: with the last of them under way an
@@ -12,8 +14,8 @@ obstruct()
 {
 	sysctl_in "$HERE" net.ipv{4,6}.neigh.eth0.{mcast_solicit=1,retrans_time_ms=300} \
 		net.ipv4.tcp_syn_retries=1 \
-		net.netfilter.nf_conntrack_tcp_timeout_{time_wait,close,fin_wait,last_ack,close_wait}=1 \
-		net.netfilter.nf_conntrack_tcp_timeout_established=2 \
+		"net.netfilter.nf_conntrack_tcp_timeout_"{time_wait,close,fin_wait,last_ack,close_wait}"=$PATIENCE" \
+		net.netfilter.nf_conntrack_tcp_timeout_established=$((2 * PATIENCE)) \
 		net.netfilter.nf_conntrack_tcp_timeout_syn_sent=6
 	here nft -f - <<-'EOF'
 	table inet obstacle {
@@ -96,6 +98,18 @@ tells_state()
 	grep -q 'tcp *6 *CLOSE' "$work/destroyed"
 }
 
+# On a machine whose perf is silent while a CPU is idle none may be, or what a timer or ICMP ends has no
+# fate that can be foreseen: the least that keeps each of them awake.
+keep_awake()
+{
+	local cpu
+
+	for cpu in $(seq 0 $(($(getconf _NPROCESSORS_ONLN) - 1))); do
+		chrt --idle 0 taskset -c "$cpu" sh -c 'while :; do :; done' &
+		children+=($!)
+	done
+}
+
 forgotten_until_gone()
 {
 	conntrack_forgets
@@ -108,16 +122,11 @@ tell_fates()
 
 	while IFS=$'\t' read -r port reasons title; do
 		found=$(fate "$family" "$port")
-		# Of a CPU that tells nothing while idle, what a timer or ICMP ends is left out, too.
-		case $mode:$reasons:$silent in
-		trace:unreachable:?* | trace:timed_out:?*)
-			by_others=$((by_others + 1))
-			[[ $found == *"end null"* ]] || explained=$((explained + 1))
-			found=$(left_out "$found" "$reasons") ;;
-		trace:unreachable:* | trace:timed_out:* | trace:aborted*)
+		case $mode:$reasons in
+		trace:unreachable | trace:timed_out | trace:aborted*)
 			((reported)) || found=$(left_out "$found" "$reasons") ;;
 		trace:*) ;;
-		*:closed:* | *:reset:* | *:expired:*)
+		*:closed | *:reset | *:expired)
 			((stateful)) || found=${found/end null success/end $reasons success} ;;
 		*)
 			found=$(left_out "$found" "$reasons") ;;
@@ -128,21 +137,19 @@ tell_fates()
 
 run_fates()
 {
-	local mode=$1 four six by_others=0 explained=0
+	local mode=$1 four six
 	shift
 
 	collector_start "$@" || return
 	here python3 "$fates" connect 4 2>"$work/four" & four=$!
 	here python3 "$fates" connect 6 2>"$work/six" & six=$!
-	wait_for 30 forgotten_until_gone $six
+	wait_for $((30 * PATIENCE)) forgotten_until_gone $six
 	wait $four || not_ok "the connections are made, ipv4: $(<"$work/four")"
 	wait $six || not_ok "the connections are made, ipv6: $(<"$work/six")"
-	wait_ended 15 38
+	wait_ended $((15 * PATIENCE)) 38
 	collector_stop
 	tell_fates "$mode" ipv4
 	tell_fates "$mode" ipv6
-	((by_others == 0)) || check "most ends by a timer or by ICMP are explained, $mode" \
-		test $((2 * explained)) -ge "$by_others"
 	equal "as many ends as starts, $mode" "$(count_records '.event.action == "connection_ended"')" \
 		"$(count_records '.event.action == "connection_attempted"')"
 	equal "every end belongs to a start, $mode" "$(jq -r 'select(.nfwho.connection_id)
@@ -170,7 +177,7 @@ netns_pair
 reported=0 stateful=0
 # Since Linux 5.14: without it only conntrack may tell why a connection failed.
 [[ -d /sys/kernel/tracing/events/sock/inet_sk_error_report ]] && reported=1
-silent=$(here "$NFWHO" check 2>&1 | grep 'silent while CPU')
+here "$NFWHO" check 2>&1 | grep -q 'silent while CPU' && keep_awake
 obstruct
 background "$PEER" python3 "$fates" serve 4 >"$work/serve4"
 background "$PEER" python3 "$fates" serve 6 >"$work/serve6"
