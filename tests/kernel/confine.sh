@@ -18,9 +18,11 @@ field()
 
 reader()
 {
+	local path=${1#*:}
+
 	socat -u "$1" "CREATE:$2" &
 	children+=($!)
-	wait_for 10 test -S "${1#*:}"
+	wait_for 10 test -S "${path%%,*}"
 }
 
 # Whom strace follows is its child; it hands signals on, but not to a child that was started later.
@@ -57,8 +59,8 @@ drive()
 	local i
 
 	for i in 1 2 3; do
-		here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count 40 \
-			--workers $((4 * slow)) --hold-ms $((300 * slow)) --truth "$work/out.tsv" || return 1
+		here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count 36 \
+			--workers $((6 * slow)) --hold-ms $((300 * slow)) --truth "$work/out.tsv" || return 1
 	done
 	here bash -c "echo x >/dev/udp/$peer4/9"
 	here bash -c "exec 3<>/dev/tcp/$nobody4/9" 2>/dev/null &
