@@ -22,6 +22,7 @@ clients=("0 $python plain" "65534 $python plain" "0 $program plain" "65534 $prog
 leave_groups()
 {
 	rmdir "$groups"/* "$groups" 2>/dev/null
+	[[ ! -d $groups ]]
 }
 trap 'cleanup; wait_for 5 leave_groups' EXIT
 
