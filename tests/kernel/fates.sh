@@ -87,15 +87,25 @@ left_out()
 	sed "s/^end null .*/end $reason $outcome/" <<<"$1"
 }
 
+# Since Linux 5.14: without it only conntrack may tell why a connection failed. tracefs need not be
+# mounted where everybody sees it.
+reports_errors()
+{
+	unshare --mount --propagation private sh -c 'mount -t tracefs tracefs /sys/kernel/tracing &&
+		test -d /sys/kernel/tracing/events/sock/inet_sk_error_report'
+}
+
 # Whether conntrack's last word has the TCP state: not on Linux 5.10.
 tells_state()
 {
-	here conntrack -E -e DESTROY -p tcp >"$work/destroyed" 2>/dev/null &
+	here nft 'table inet probe { chain c { type filter hook output priority 0; ct state new; }; }'
+	here stdbuf -oL conntrack -E -e DESTROY -p tcp >"$work/destroyed" 2>/dev/null &
 	children+=($!)
 	wait_for 10 eval 'here "$load" refused --to $peer4:9 --count 1 --truth "$work/probe.tsv";
-		grep -q tcp "$work/destroyed"'
+		conntrack_forgets; grep -q tcp "$work/destroyed"'
 	kill $!
-	grep -q 'tcp *6 *CLOSE' "$work/destroyed"
+	here nft delete table inet probe
+	grep -q ' CLOSE ' "$work/destroyed"
 }
 
 # On a machine whose perf is silent while a CPU is idle none may be, or what a timer or ICMP ends has no
@@ -175,8 +185,7 @@ run_unsent()
 
 netns_pair
 reported=0 stateful=0
-# Since Linux 5.14: without it only conntrack may tell why a connection failed.
-[[ -d /sys/kernel/tracing/events/sock/inet_sk_error_report ]] && reported=1
+reports_errors && reported=1
 here "$NFWHO" check 2>&1 | grep -q 'silent while CPU' && keep_awake
 obstruct
 background "$PEER" python3 "$fates" serve 4 >"$work/serve4"
