@@ -109,7 +109,7 @@ without()
 	collector_stop
 }
 
-program=$NFWHO named=100
+program=$NFWHO named=90
 reader UNIX-RECV:"$work/datagram" "$work/datagram.out"
 reader UNIX-LISTEN:"$work/stream",fork "$work/stream.out"
 chmod 777 "$work"/datagram "$work"/stream
