@@ -80,11 +80,12 @@ begin()
 	connecting=$!
 }
 
+# end CONDITION: which is waited for.
 end()
 {
 	wait "$connecting"
 	collector_stop || return
-	wait_for 15 every_one
+	wait_for 15 "$1"
 }
 
 one_at_a_time()
@@ -98,7 +99,7 @@ one_at_a_time()
 	rsyslog_stop sender
 	wait_for 10 has "$work/all" 4000
 	rsyslog_start sender "$HERE"
-	end
+	end every_one
 	check "$(lines "$work/all") records in, each side stopped once: the same objects out" \
 		same_objects "$work/all" "$(central_file)" distinct
 	check "the file has the host's name" \
@@ -117,7 +118,7 @@ both_at_once()
 	check "the queue is kept on the disk" queue_on_disk
 	rsyslog_start sender "$HERE"
 	central_start
-	end
+	end at_most_two_batches
 	check "both stopped at once: at most what was just being sent is lost" at_most_two_batches
 	rsyslog_stop sender
 	rsyslog_stop central
