@@ -168,19 +168,31 @@ run_fates()
 }
 
 # Dropped before our hook: only the trace knows of it.
-run_unsent()
+unsent_once()
 {
-	here nft add table inet early
-	here nft 'add chain inet early output { type filter hook output priority -300; }'
-	here nft add rule inet early output tcp dport 2030 drop
 	collector_start --trace on || return
 	here "$load" blackhole --to $peer4:2030 --to "[$peer6]:2030" --count 2 \
 		--timeout-ms $((200 * slow)) --truth "$work/truth.tsv"
-	wait_ended 10 2
+	wait_ended $((10 * PATIENCE)) 2
 	collector_stop
-	equal "dropped before our hook, both families" "$(jq -r 'select(.destination.port == 2030)
-		| .event.action + " " + (.event.reason // "")' "$records" | grep ended | sort)" \
-		$'connection_ended unsent\nconnection_ended unsent'
+	found=$(jq -r 'select(.destination.port == 2030)
+		| .event.action + " " + (.event.reason // "")' "$records" | grep ended | sort)
+}
+
+# In an emulated machine it may come too late for who connected: one of three times there.
+run_unsent()
+{
+	local found expected=$'connection_ended unsent\nconnection_ended unsent' turn
+
+	here nft add table inet early
+	here nft 'add chain inet early output { type filter hook output priority -300; }'
+	here nft add rule inet early output tcp dport 2030 drop
+	for turn in $(seq $((slow >= 10 ? 3 : 1))); do
+		unsent_once || return
+		[[ $found == "$expected" ]] && break
+		echo "# not told: $(jq -c 'select(.event.action == "ledger").nfwho.ledger' "$records" | tail -n 1)"
+	done
+	equal "dropped before our hook, both families" "$found" "$expected"
 }
 
 netns_pair
