@@ -265,11 +265,11 @@ reloads()
 	for user in root other; do
 		here "$load" short --to $peer4:80 --to "[$other6]:81" --to "[$peer6]:80" \
 			--to $peer4:81 --uid "${uid[$user]}" \
-			--count 1500 --rate 300 --seconds 60 --truth "$work/$user.tsv" >/dev/null &
+			--count 3000 --rate 300 --seconds 60 --truth "$work/$user.tsv" >/dev/null &
 		loading+=($!)
 		children+=($!)
 	done
-	for turn in {1..30}; do
+	for turn in {1..60}; do
 		configure "${changes[turn % ${#changes[@]}]}" 'only = user=0' "except = port=$turn"
 		kill -HUP "$collector"
 		wait_for 10 reloaded "$turn"
@@ -281,7 +281,7 @@ reloads()
 	# Ports are used again by the other user, whose packets are not there to tell them apart.
 	select_records '.event.action == "ledger" or .user.id == "0"' >"$work/root.json"
 	check "no connection that always passes is lost, doubled or another's" "$compare" \
-		"$work/root.tsv" "$work/root.json" --at-least connections=$((1500 / slow)) \
+		"$work/root.tsv" "$work/root.json" --at-least connections=$((3000 / slow)) \
 		--at-least right%=99.9 \
 		--at-most missing=0 --at-most duplicate=0 --at-most wrong=0 --at-most wrong_user=0
 	equal "none is said to be blocked" "$(count_records '.event.reason == "blocked"')" 0

@@ -4,10 +4,10 @@
 # Restarts under load, with a service manager that keeps descriptors: every connection has one start
 # and one end, none has two, and the ledgers of all runs together hold what the kernel counted.
 
-# NFWHO_KILLS=50 kills it more often than 10 times at random moments.
+# NFWHO_KILLS=50 kills it more often than 20 times at random moments.
 . "$(dirname "$0")/lib.sh"
 
-count=$((4800 / slow)) rate=$((5000 / slow / slow)) kills=${NFWHO_KILLS:-10}
+count=4800 rate=$((5000 / slow / slow)) kills=${NFWHO_KILLS:-20}
 ((sanitized)) && rate=1000 kills=${NFWHO_KILLS:-5}
 netns_pair
 serve 80 81 82 83 84
