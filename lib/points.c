@@ -24,9 +24,10 @@
  * Output lookups enter with the loopback's index (1) as incoming interface, whatever the socket is
  * bound to; lookups for received packets have the device's. Only a lookup that found
  * something: a table without an answer is followed by the next one, and a connect without any route
- * sends nothing.
+ * sends nothing. Not those of a softirq (TRACE_FLAG_SOFTIRQ, 16), which are a server's for its
+ * SYN-ACK: two of three where a connection's both ends are on this machine.
  */
-#define ROUTES "proto == 6 && sport != 0 && iif == 1 && err == 0"
+#define ROUTES "proto == 6 && sport != 0 && iif == 1 && err == 0 && !(common_flags & 16)"
 
 static const struct point {
 	enum sample_source source;

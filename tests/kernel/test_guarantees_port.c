@@ -109,6 +109,27 @@ static void a_route_lookup_with_the_true_port_follows_in_the_same_thread(void **
 	assert_int_equal(e->route.tuple.protocol, IPPROTO_TCP);
 }
 
+/* Which is how they are left out: the filter keeps what is not looked up for a received packet. */
+static void a_servers_own_lookups_for_its_answer_are_made_in_a_softirq(void **state)
+{
+	struct recorder *r = *state;
+	uint16_t port;
+	int listener = recorder_listen(AF_INET, &port), fd = recorder_socket(AF_INET, 0);
+	const struct perf_event *e = NULL;
+	unsigned int lookups = 0;
+
+	recorder_forget(r);
+	assert_int_equal(recorder_connect_to(fd, "127.0.0.1", port), 0);
+	recorder_read(r);
+	close(fd);
+	close(listener);
+	while ((e = recorder_find(r, e, PERF_ROUTE, gettid()))) {
+		assert_int_equal(ntohs(e->route.tuple.dport), port);
+		lookups++;
+	}
+	assert_int_equal(lookups, 1);
+}
+
 /* The lookup with that port came before: the port was no secret then. So where the port at the
  * connect is neither 0 nor corrected by a lookup, it is true. */
 static void a_bound_port_is_true_at_the_connect_and_no_lookup_follows(void **state)
@@ -310,6 +331,7 @@ int main(void)
 		TEST(at_the_connect_the_source_port_is_not_yet_true),
 		TEST(the_next_transition_carries_the_true_port),
 		TEST(a_route_lookup_with_the_true_port_follows_in_the_same_thread),
+		TEST(a_servers_own_lookups_for_its_answer_are_made_in_a_softirq),
 		TEST(a_bound_port_is_true_at_the_connect_and_no_lookup_follows),
 		TEST(a_stale_port_is_corrected_by_the_lookup_that_follows),
 		TEST(the_lookup_is_reported_through_policy_rules_and_from_a_bound_device),
