@@ -271,7 +271,7 @@ void check_trace(struct checklist *c, const struct options *options)
 {
 	struct perf_config config = {
 		.ring_bytes = options->trace_buffer_bytes,
-		.error_report = true,
+		.ends = true,
 		.sctp = options->protocols & RULESET_SCTP,
 	};
 	const char *why = "";

@@ -164,11 +164,16 @@ static int open_tables(struct collector *c)
 	return err ? fail("reserving tables", err) : 0;
 }
 
+bool collector_follows_ends(const struct options *options)
+{
+	return options->events_end || options->final;
+}
+
 static int open_trace(struct collector *c)
 {
 	struct perf_config perf = {
 		.ring_bytes = c->options->trace_buffer_bytes,
-		.error_report = true,
+		.ends = collector_follows_ends(c->options),
 		.sctp = c->options->protocols & RULESET_SCTP,
 	};
 	struct trace_config trace = {
@@ -250,7 +255,7 @@ static int open_conntrack(struct collector *c)
 		return 0;
 	say_conntrack_cost();
 	/* Its events tell of ends: nobody is to pay for building and reading them without. */
-	if (!c->options->events_end)
+	if (!collector_follows_ends(c->options))
 		return 0;
 	sysctl_init(&c->sysctl, c->options->sysctl);
 	if (take_over_conntrack(c))
@@ -472,6 +477,7 @@ static int open_join(struct collector *c)
 		.own_rules = own_rules && c->options->conntrack,
 		.output_logged = own_rules && c->options->hooks & RULESET_OUTPUT,
 		.loopback = c->options->loopback,
+		.starts_only = !collector_follows_ends(c->options),
 		.untracked_prefix = own_rules ? RULESET_PREFIX_UNTRACKED : NULL,
 		.filtered = sieve_stops,
 		.start = emit_start,

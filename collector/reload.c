@@ -17,6 +17,17 @@ static void keep_what_is_fixed(struct options *fresh, const struct options *opti
 	}
 }
 
+/* A run that began with starts alone does not follow what becomes of connections. */
+static void keep_to_starts(const struct collector *c, struct options *fresh)
+{
+	if (!c->join.config.starts_only || !collector_follows_ends(fresh))
+		return;
+	log_warning("%s cannot change while running, as this run follows no ends: restart for that",
+		    fresh->events_end ? "events" : "final");
+	fresh->events_start = true;
+	fresh->events_end = fresh->final = false;
+}
+
 static int change_records(struct collector *c, const struct options *options)
 {
 	struct record_config config;
@@ -77,6 +88,7 @@ void reload(struct collector *c, struct options *options)
 		return;
 	}
 	keep_what_is_fixed(&fresh, options);
+	keep_to_starts(c, &fresh);
 	if (change(c, &fresh)) {
 		options_free(&fresh);
 		return;

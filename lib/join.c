@@ -243,7 +243,7 @@ static void trace_changed(struct flow *f, unsigned int changes, void *data)
 			join_look_later(j, f);
 		return;
 	}
-	if (changes & TRACE_CLOSED)
+	if (changes & TRACE_CLOSED || (changes & TRACE_ANSWERED && j->config.starts_only))
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_ORPHAN_NS);
 	if (changes & TRACE_PORT)
 		meet_earlier(j, f);

@@ -48,6 +48,8 @@ struct join_config {
 	bool own_rules;			/* our ruleset logs: it matched by conntrack state */
 	bool output_logged;		/* it logs what leaves this host's sockets */
 	bool loopback;			/* loopback is logged, too */
+	bool starts_only;		/* nothing is told of what becomes of a connection, nor does the
+					 * trace tell of closes */
 	uint8_t protocols[8];		/* and these */
 	unsigned int protocol_count;
 	const char *untracked_prefix;	/* of our rule for untracked packets; NULL: none */
@@ -135,7 +137,7 @@ const uint32_t *join_shared_with(const struct join *j, const struct flow *f, uns
  * connects are missing: that something has not come proves nothing now, and may soon; whether the
  * only connect with a packet's tuple is the packet's; whether the caller of `connect` can have sent
  * a packet that was logged at this hook (false if its network namespace is known to be the wrong
- * one); whether its socket was closed before a packet can have been sent. */
+ * one); whether it was answered, or its socket closed, before a packet can have been sent. */
 bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns);
 uint64_t join_sent_after(const struct join *j);
 bool join_is_behind(const struct join *j);

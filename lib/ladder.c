@@ -62,6 +62,8 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 		f->seen |= FLOW_SUPPRESSED;
 		ledger->suppressed++;
 	}
+	if (j->config.starts_only)
+		f->seen |= FLOW_FILTERED;
 	ending_follow(j, f, !j->finishing);
 }
 

@@ -33,8 +33,11 @@ bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook)
 
 bool join_was_over(const struct flow *connect, uint64_t sent_after_ns)
 {
-	return connect->seen & FLOW_CLOSED && connect->end_ns &&
-	       connect->end_ns + JOIN_TIMER_LATE_NS <= sent_after_ns;
+	uint64_t over_ns = connect->answer_ns;
+
+	if (!over_ns && connect->seen & FLOW_CLOSED)
+		over_ns = connect->end_ns;
+	return over_ns && over_ns + JOIN_TIMER_LATE_NS <= sent_after_ns;
 }
 
 /* join_may_send(), but known for certain. */

@@ -17,8 +17,9 @@
  * closes, CLOSE_WAIT (8) and CLOSE (7) by whoever receives the segment. Not: listening sockets
  * (10), and a closed socket being closed. 262 is MPTCP, whose events have no addresses.
  */
-#define STATES "(newstate == 2 || oldstate == 2 || (oldstate != 10 && oldstate != 7 && " \
-	"(newstate == 4 || newstate == 7 || newstate == 8 || newstate == 9)))"
+#define CONNECTS "newstate == 2 || oldstate == 2"
+#define CLOSES "(oldstate != 10 && oldstate != 7 && " \
+	"(newstate == 4 || newstate == 7 || newstate == 8 || newstate == 9))"
 
 /*
  * Output lookups enter with the loopback's index (1) as incoming interface, whatever the socket is
@@ -81,7 +82,7 @@ static int points_read(struct watch_config *watch, struct sample_layout *layout,
 		return tracefs_fd;
 	}
 	for (size_t i = 0; i < sizeof(points) / sizeof(points[0]) && !error; i++) {
-		if (points[i].source == SAMPLE_SOCKET_ERROR && !config->error_report)
+		if (points[i].source == SAMPLE_SOCKET_ERROR && !config->ends)
 			continue;
 		error = point_load(tracefs_fd, &points[i], format, watch, layout);
 		if (!error)
@@ -156,8 +157,8 @@ int points_load(struct watch_config *watch, struct sample_layout *layout,
 	watch->source[SAMPLE_WAKE].wanted = true;
 	watch->source[SAMPLE_WAKE].id = watch->source[SAMPLE_EXEC].id;
 
-	snprintf(watch->source[SAMPLE_SOCKET_STATE].filter, WATCH_FILTER_MAX, "%s && %s",
-		 protocols, STATES);
+	snprintf(watch->source[SAMPLE_SOCKET_STATE].filter, WATCH_FILTER_MAX, "%s && (%s)",
+		 protocols, config->ends ? CONNECTS " || " CLOSES : CONNECTS);
 	snprintf(watch->connects, WATCH_FILTER_MAX, "%s && newstate == 2", protocols);
 	snprintf(watch->source[SAMPLE_SOCKET_ERROR].filter, WATCH_FILTER_MAX,
 		 "%s && error != 0", protocols);	/* 0: read by getsockopt */

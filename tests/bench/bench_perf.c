@@ -76,7 +76,7 @@ static void print(const struct perf *p, const struct counts *c, uint64_t cpu_ns,
 
 int main(int argc, char **argv)
 {
-	struct perf_config config = { .error_report = true };
+	struct perf_config config = { .ends = true };
 	struct counts counts = { 0 };
 	uint64_t end_ns, start_cpu_ns, wakes = 0;
 	struct epoll_event event;

@@ -57,7 +57,7 @@ static void drop_entry(const struct ct_entry *entry, void *data)
 static int sources_open(struct sources *s, uint16_t group)
 {
 	static const uint8_t protocols[] = { IPPROTO_TCP };
-	struct perf_config perf = { .ring_bytes = TRACE_BYTES, .error_report = true };
+	struct perf_config perf = { .ring_bytes = TRACE_BYTES, .ends = true };
 	struct nflog_config nflog = {
 		.group = group, .copy_range_bytes = 256, .buffer_bytes = 64u << 10,
 		.queue_threshold = 50, .flush_timeout_10ms = 1,

@@ -129,7 +129,7 @@ static void world_clear(struct world *w)
 	j->finishing = j->foreign_zone = j->conntrack_current = false;
 	memset(&w->ledger, 0, sizeof(w->ledger));
 	w->packets = w->starts = w->ends = w->open = 0;
-	w->filter = w->limit = false;
+	w->filter = w->limit = j->config.starts_only = false;
 	assert(j->undecided == 0);
 }
 
@@ -249,6 +249,8 @@ static void lose(struct world *w, const struct step *s)
 		join_connecting(&w->join, &tuple);
 	else if (s->what % 8 == 4)
 		w->filter = !w->filter;
+	else if (s->what % 8 == 5)
+		w->join.config.starts_only = !w->join.config.starts_only;
 	else
 		w->limit = !w->limit;
 }

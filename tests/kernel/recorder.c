@@ -47,7 +47,7 @@ int recorder_world(void)
 struct recorder *recorder_open(uint32_t ring_bytes)
 {
 	struct recorder *r = calloc(1, sizeof(*r));
-	struct perf_config config = { .ring_bytes = ring_bytes, .error_report = true };
+	struct perf_config config = { .ring_bytes = ring_bytes, .ends = true };
 	const char *why;
 	int error;
 

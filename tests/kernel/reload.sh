@@ -113,4 +113,15 @@ equal "events are numbered without a gap" \
 	"$(jq -r .event.sequence "$records" | awk '$1 != NR { print NR; exit }')" ""
 collector_stop
 equal "the ledger adds up" "$(ledger_gaps)" "0 0"
+
+configure 'events = start'
+collector_start --config "$conf"
+said_of "ends that are not followed cannot be told" \
+	'events cannot change while running, as this run follows no ends' 'events = start,end' 'final = yes'
+said_of "nor what is open" 'final cannot change while running, as this run follows no ends' \
+	'events = start' 'final = yes'
+connect
+wait_records 10 1 '.event.action == "connection_attempted"'
+collector_stop
+equal "nor are they" "$(grep -c '"action":"connection_[eo]' "$records")" 0
 finish

@@ -107,6 +107,41 @@ static void what_passed_is_what_was_handed_on(void **state)
 		 (unsigned long)perf_stats(r->perf)->transitions);
 }
 
+static int set_up_without_ends(void **state)
+{
+	const struct perf_config config = { .ring_bytes = RING };
+	struct recorder *r = calloc(1, sizeof(*r));
+
+	*state = r;
+	return r ? perf_open(&r->perf, &config, NULL) : -1;
+}
+
+static void without_ends_a_connect_and_its_outcome_are_all(void **state)
+{
+	struct recorder *r = *state;
+	uint16_t port;
+	int listener = recorder_listen(AF_INET, &port), fd = recorder_socket(AF_INET, 0);
+	const struct perf_event *e;
+
+	assert_int_equal(recorder_connect_to(fd, "127.0.0.1", port), 0);
+	close(fd);
+	close(listener);
+	refused(1);
+	recorder_read(r);
+	e = recorder_connect(r, 0, port);
+	assert_non_null(e);
+	e = recorder_next(r, e);
+	assert_non_null(e);
+	assert_int_equal(e->socket.new_state, TCP_ESTABLISHED);
+	assert_null(recorder_next(r, e));
+	e = recorder_connect(r, 0, PORT);
+	assert_non_null(e);
+	e = recorder_next(r, e);
+	assert_non_null(e);
+	assert_int_equal(e->socket.new_state, TCP_CLOSE);
+	assert_null(recorder_find(r, NULL, PERF_SOCKET_ERROR, gettid()));
+}
+
 static void a_ring_too_small_tells_its_loss(void **state)
 {
 	struct recorder *r = recorder_open(4096);
@@ -308,7 +343,7 @@ static void capabilities_keep(uint64_t mask)
 static int opened_with(uint64_t capabilities, size_t ring_bytes)
 {
 	struct watch_config config = { .ring_bytes = ring_bytes };
-	struct perf_config wanted = { .error_report = true };
+	struct perf_config wanted = { .ends = true };
 	struct sample_layout layout;
 	const char *why;
 	int status;
@@ -417,6 +452,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(every_connect_is_handed_on_and_counted),
 		TEST(what_passed_is_what_was_handed_on),
+		cmocka_unit_test_setup_teardown(without_ends_a_connect_and_its_outcome_are_all,
+						set_up_without_ends, tear_down),
 		cmocka_unit_test(a_ring_too_small_tells_its_loss),
 		TEST(newer_records_stay),
 		TEST(connects_alone_do_not_wake),

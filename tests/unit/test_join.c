@@ -504,6 +504,39 @@ static void a_filtered_connection_is_counted_once_and_not_told(void **state)
 	assert_int_equal(w->open, 1);
 }
 
+/* The trace does not tell of closes then. */
+static void where_starts_alone_are_wanted_an_answer_is_the_end_of_it(void **state)
+{
+	struct world *w = *state;
+
+	w->join.config.starts_only = true;
+	settle(w, true);
+	for (unsigned int i = 0; i < 3; i++) {	/* the third is another namespace's */
+		connects(w, 0, 1 + i);
+		route(w, 0, (uint16_t)(40000 + i));
+		if (i < 2)
+			packet(w, (uint16_t)(40000 + i), 1);
+	}
+	settle(w, true);
+	assert_int_equal(w->started, 2);
+	packet(w, 40000, 1);
+	for (unsigned int i = 1; i < 3; i++)
+		transition(w, 0, 1 + i, TCP_SYN_SENT, TCP_ESTABLISHED, (uint16_t)(40000 + i));
+	for (int i = 0; i < 3; i++)
+		wait_out(w);
+	assert_int_equal(w->ledger.retransmits, 1);
+	assert_int_equal(w->join.trace_only, 1);
+	assert_int_equal(flow_count(w->flows), 1);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_CLOSE, 40000);
+	wait_out(w);
+	wait_out(w);
+	assert_int_equal(flow_count(w->flows), 0);
+	join_finish(&w->join, false);
+	assert_int_equal(w->started, 2);
+	assert_int_equal(w->ledger.started, 2);
+	assert_int_equal(w->ended + w->open + w->ledger.ended + w->ledger.ends_evicted, 0);
+}
+
 static void a_filtered_connect_without_a_packet_is_not_told(void **state)
 {
 	struct world *w = *state;
@@ -737,6 +770,7 @@ int main(void)
 		TEST(a_connection_handed_over_has_an_end_and_no_start),
 		TEST(every_packet_is_accounted_for),
 		TEST(a_filtered_connection_is_counted_once_and_not_told),
+		TEST(where_starts_alone_are_wanted_an_answer_is_the_end_of_it),
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
 		TEST(a_connect_that_was_over_is_not_the_packets),
 		TEST(a_connect_whose_packet_is_late_is_written_once),
