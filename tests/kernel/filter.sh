@@ -273,7 +273,7 @@ reloads()
 		configure "${changes[turn % ${#changes[@]}]}" 'only = user=0' "except = port=$turn"
 		kill -HUP "$collector"
 		wait_for 10 reloaded "$turn"
-		read -rt 0.1 -u "$idle"
+		pause 0.1
 	done
 	wait "${loading[@]}"
 	wait_for 10 all_of_root

@@ -40,7 +40,7 @@ look()
 {
 	: >"$others/trace"
 	begun=$EPOCHREALTIME
-	read -rt "$seconds" -u "$idle"
+	pause "$seconds"
 	ended=$EPOCHREALTIME
 	echo 0 >"$others/tracing_on"
 }

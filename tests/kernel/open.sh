@@ -172,7 +172,7 @@ else:
     signal.pause()
 '
 here python3 -c "$bound" $here4 $peer4 send
-read -rt 1.5 -u "$idle"
+pause 1.5
 background "$HERE" python3 -c "$bound" $here4 $peer4 hold >"$work/later"
 later=$!
 wait_for 10 grep -q holds "$work/later"

@@ -54,7 +54,7 @@ under_load()
 	loading=$!
 	children+=("$loading")
 	for turn in 1 2 3 4 5; do
-		read -rt 0.2 -u "$idle"
+		pause 0.2
 		inside systemctl restart nfwho || not_ok "restart $turn"
 	done
 	check "it is upgraded under load" inside dpkg -i /srv/nfwho.deb

@@ -190,7 +190,7 @@ background "$HERE" "$load" short --to "$peer4:83" --count 100000 --rate 500 --se
 loading=$!
 survived=0 longest=0
 for ((turn = 0; turn < kills; turn++)); do
-	read -rt "0.$((RANDOM % 200 + 100))" -u "$idle"
+	pause "0.$((RANDOM % 200 + 100))"
 	begun=${EPOCHREALTIME/./}
 	[[ $(tell kill) == "ended 9" && $(tell start) == ready ]] && survived=$((survived + 1))
 	took=$(((${EPOCHREALTIME/./} - begun) / 1000))
