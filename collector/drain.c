@@ -218,7 +218,7 @@ static void count_sources(struct collector *c)
 
 	ledger->received = nflog->received;
 	ledger->sequence_gap = nflog->sequence_gap;
-	ledger->enobufs = nflog->enobufs;
+	ledger->enobufs = nflog->enobufs + (c->ct ? ct_stats(c->ct)->enobufs : 0);
 	ledger->undecodable = c->join.undecodable + nflog->invalid;
 	if (c->trace) {
 		ledger->trace_lost = perf_stats(c->perf)->lost;

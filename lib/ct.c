@@ -16,7 +16,7 @@
 #define PROTOCOLS_MAX 8
 
 /* Events come one in a datagram; the kernel packs a dump into at most 32 KiB (netlink_dump). */
-#define EVENT_BYTES (16 * 1024)
+#define EVENT_BYTES (8 * 1024 * NL_BATCH)	/* what the kernel makes room for in one (NLMSG_GOODSIZE) */
 #define DUMP_BYTES (64 * 1024)
 
 struct ct {
@@ -120,10 +120,12 @@ static uint32_t idle_s(const struct ct *ct, const struct ct_entry *entry)
 	return entry->has_tcp_state ? ct_timeout_of(&ct->timeout, entry->tcp_state) : 0;
 }
 
-static unsigned int read_events(struct ct *ct, size_t len, ct_handler *handler, void *data)
+static unsigned int read_events(struct ct *ct, const struct nl_datagram *datagram,
+				ct_handler *handler, void *data)
 {
 	const struct nlmsghdr *nlh;
-	const uint8_t *at = ct->events.buf;
+	const uint8_t *at = datagram->data;
+	size_t len = (size_t)datagram->len;
 	struct ct_entry entry;
 	unsigned int handed_on = 0;
 
@@ -157,30 +159,38 @@ static void count_drops(struct ct *ct)
 	ct->drops = drops;
 }
 
+/* ENOBUFS is told once, and then what was queued before is read: told twice it is for the next time. */
+static int receive(struct ct *ct, struct nl_datagram got[static NL_BATCH])
+{
+	int n = -ENOBUFS;
+
+	for (int i = 0; i < 2 && n == -ENOBUFS; i++) {
+		n = nl_receive_batch(&ct->events, got);
+		ct->stats.enobufs += n == -ENOBUFS;
+	}
+	return n == -ENOBUFS ? 0 : n;
+}
+
 int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void *data)
 {
-	unsigned int handed_on = 0;
-	ssize_t n;
+	struct nl_datagram got[NL_BATCH];
+	unsigned int handed_on = 0, reads = 0;
+	int n = 1;
 
-	for (unsigned int reads = 0; handed_on < max_messages; reads++) {
-		if (reads == max_messages) {
-			handed_on = max_messages;
-			break;
-		}
-		n = nl_receive(&ct->events);
-		if (n == 0)
-			break;
-		if (n > 0)
-			handed_on += read_events(ct, n, handler, data);
-		else if (n == -ENOBUFS)
-			ct->stats.enobufs++;
-		else if (n == -EMSGSIZE)
-			ct->stats.invalid++;
-		else
+	while (n != 0 && handed_on < max_messages && reads < max_messages) {
+		n = receive(ct, got);
+		if (n < 0)
 			return n;
+		reads += (unsigned int)n;
+		for (int i = 0; i < n; i++) {
+			if (got[i].len < 0)
+				ct->stats.invalid++;
+			else
+				handed_on += read_events(ct, &got[i], handler, data);
+		}
 	}
 	count_drops(ct);
-	return handed_on;
+	return n ? (int)max_messages : (int)handed_on;
 }
 
 struct dump {

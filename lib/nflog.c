@@ -167,14 +167,15 @@ int nflog_group_fd(const struct nflog *n)
 int nflog_read(struct nflog *n, unsigned int max_packets, nflog_handler *handler, void *data)
 {
 	unsigned int handed_on = 0;
-	ssize_t len;
+	ssize_t len = 0, before;
 
 	for (unsigned int reads = 0; handed_on < max_packets; reads++) {
 		if (reads == max_packets)
 			return max_packets;
+		before = len;
 		len = nl_receive(&n->nl);
-		if (len == 0)
-			break;
+		if (len == 0 || (len == -ENOBUFS && before == -ENOBUFS))
+			break;	/* told twice, it is for the next time */
 		if (len > 0)
 			handed_on += nflog_batch(&n->count, n->nl.buf, len, handler, data);
 		else if (len == -ENOBUFS)

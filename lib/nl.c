@@ -144,6 +144,40 @@ ssize_t nl_receive(struct nl *nl)
 	return receive(nl, 0);
 }
 
+int nl_receive_batch(struct nl *nl, struct nl_datagram got[static NL_BATCH])
+{
+	size_t part = nl->buf_bytes / NL_BATCH;
+	struct mmsghdr messages[NL_BATCH];
+	struct sockaddr_nl from[NL_BATCH];
+	struct iovec iov[NL_BATCH];
+	int n, count = 0;
+
+	for (int i = 0; i < NL_BATCH; i++) {
+		iov[i] = (struct iovec) { .iov_base = nl->buf + i * part, .iov_len = part };
+		messages[i].msg_hdr = (struct msghdr) {
+			.msg_name = &from[i], .msg_namelen = sizeof(from[i]),
+			.msg_iov = &iov[i], .msg_iovlen = 1,
+		};
+	}
+	do {
+		n = recvmmsg(nl_fd(nl), messages, NL_BATCH, MSG_DONTWAIT, NULL);
+		if (n < 0 && errno != EINTR)
+			return errno == EAGAIN ? 0 : -errno;
+		for (int i = 0; i < n; i++) {
+			const struct msghdr *msg = &messages[i].msg_hdr;
+
+			if (msg->msg_namelen != sizeof(from[i]) || from[i].nl_pid != 0)
+				continue;
+			got[count++] = (struct nl_datagram) {
+				.data = iov[i].iov_base,
+				.len = msg->msg_flags & MSG_TRUNC ? -EMSGSIZE :
+				       (ssize_t)messages[i].msg_len,
+			};
+		}
+	} while (!count);
+	return count;
+}
+
 const struct nlmsghdr *nl_take(const uint8_t **at, size_t *len)
 {
 	const struct nlmsghdr *nlh = (const struct nlmsghdr *)*at;

@@ -48,6 +48,18 @@ int nl_send(struct nl *nl, const void *data, size_t len);
  * (it is lost), or another -errno. */
 ssize_t nl_receive(struct nl *nl);
 
+/* The same for up to NL_BATCH datagrams in one system call, each of which has that part of nl->buf.
+ * Returns how many of the kernel's it has put into got, 0 when nothing is queued, or -errno. Messages
+ * that were lost are told by the next call if some came before. */
+#define NL_BATCH 16
+
+struct nl_datagram {
+	const uint8_t *data;
+	ssize_t len;		/* -EMSGSIZE: it was longer than its part of the buffer, and is lost */
+};
+
+int nl_receive_batch(struct nl *nl, struct nl_datagram got[static NL_BATCH]);
+
 /* Takes the next whole message off a datagram of *len bytes at *at; NULL when there is none, and
  * *len says how much is left that is none. Not mnl_nlmsg_ok(): that one takes a length of 2^31 and
  * more for a negative number, which fits everywhere (libmnl 1.0.4). */

@@ -42,6 +42,7 @@ static struct {
 	struct mnl_socket sockets[SOCKETS_MAX];
 	unsigned int opened;
 	uint32_t drops, first_seq, last_seq;
+	int kept;		/* an errno, for the next call */
 } kernel;
 
 void kernel_begin(const uint8_t *input, size_t len, kernel_witness *witness, void *data)
@@ -219,6 +220,11 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 
 	(void)fd;
 	assert(flags & MSG_DONTWAIT);
+	if (kernel.kept) {
+		errno = kernel.kept;
+		kernel.kept = 0;
+		return -1;
+	}
 	if (kernel.left < HEAD_BYTES) {
 		kernel.left = 0;
 		errno = EAGAIN;
@@ -232,6 +238,27 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 		kernel.left -= HEAD_BYTES + len;
 	}
 	return n;
+}
+
+/* As the kernel does it: what goes wrong after the first one is for the next call to say. */
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned int max, int flags,
+	     struct timespec *timeout)
+{
+	int count = 0;
+	ssize_t n = 0;
+
+	assert(!timeout);
+	while (count < (int)max) {
+		n = recvmsg(fd, &messages[count].msg_hdr, flags);
+		if (n < 0)
+			break;
+		messages[count++].msg_len = (unsigned int)n;
+	}
+	if (n < 0 && count == 0)
+		return -1;
+	if (n < 0 && errno != EAGAIN)
+		kernel.kept = errno;
+	return count;
 }
 
 /* Only to step over what was peeked at. */

@@ -22,10 +22,10 @@ fault=$NFWHO_BUILD/tests/kernel/fault
 starting='access bind capget capset chdir clock_nanosleep close epoll_create1 epoll_ctl fchmod fcntl
 flock fsconfig fsmount fsopen fstatfs getcwd getdents64 getrandom getsockname getsockopt ioctl lseek mmap
 mount mount_setattr munmap newfstatat openat perf_event_open prctl pread64 prlimit64 read readlink
-readlinkat recvmsg renameat sched_setattr seccomp sendto setsockopt signalfd4 socket timerfd_create
+readlinkat recvmmsg recvmsg renameat sched_setattr seccomp sendto setsockopt signalfd4 socket timerfd_create
 timerfd_settime unlinkat unshare write'
 working='close epoll_ctl epoll_wait getsockopt ioctl newfstatat openat pread64 read readlinkat
-recvmsg renameat sendto timerfd_settime unlinkat write'
+recvmmsg recvmsg renameat sendto timerfd_settime unlinkat write'
 
 # Those of the start without which there is none.
 refusing='bind epoll_create1 epoll_ctl fcntl flock getdents64 mmap openat signalfd4 socket
@@ -41,7 +41,8 @@ never=' arch_prctl brk clock_gettime execve exit_group geteuid getpid getuid get
 rt_sigaction rt_sigprocmask set_robust_list set_tid_address syscall_0x1ba uname umask getppid '
 
 # The errnos of a call: what the kernel gives by the manual pages, for lack of memory or
-# descriptors, or because a security module refuses.
+# descriptors, or because a security module refuses. Not EAGAIN where something is queued: that would
+# be a lie, and absence is evidence.
 errnos()
 {
 	case $1 in
@@ -75,7 +76,7 @@ errnos()
 	prlimit64) echo EPERM ;;
 	read) echo EIO EINTR ENOMEM ESRCH EAGAIN ;;
 	readlink | readlinkat) echo EACCES ENOMEM EIO ENOENT ENAMETOOLONG ;;
-	recvmsg) echo ENOBUFS ENOMEM EINTR EAGAIN ;;
+	recvmmsg | recvmsg) echo ENOBUFS ENOMEM EINTR ;;
 	renameat | unlinkat) echo ENOSPC EIO EROFS EACCES ;;
 	seccomp) echo ENOMEM EINVAL EACCES ;;
 	sendto) echo ENOBUFS ENOMEM EINTR EAGAIN EPERM ;;

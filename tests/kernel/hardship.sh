@@ -73,8 +73,12 @@ mangled()
 # Each takes longer than a batch of NFLOG, a request and the pause between two wake-ups.
 late()
 {
-	recovers=1 one "messages that are late for a while" "$NFWHO_BUILD/tests/kernel/fault" \
-		recvmsg 30 1-40 --while "$on" --tell "$told"
+	local call
+
+	for call in recvmsg recvmmsg; do
+		recovers=1 one "messages that are late for a while ($call)" \
+			"$NFWHO_BUILD/tests/kernel/fault" $call 30 1-40 --while "$on" --tell "$told"
+	done
 	# What is read too late is nobody's, which is what its record says.
 	one "messages that are late from the start" "$NFWHO_BUILD/tests/kernel/fault" \
 		recvmsg 20 1-60

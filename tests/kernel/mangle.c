@@ -26,6 +26,8 @@ static unsigned long seen, mangled, first = 1, last = (unsigned long)-1;
 static const char *how = "", *while_there;
 static int tell_fd = -1;
 static ssize_t (*receive)(int fd, struct msghdr *msg, int flags);
+static int (*receive_many)(int fd, struct mmsghdr *messages, unsigned int max, int flags,
+			   struct timespec *timeout);
 
 static bool is_netlink(int fd)
 {
@@ -76,12 +78,26 @@ ssize_t recvmsg(int fd, struct msghdr *msg, int flags)
 	return mangle(msg, n);
 }
 
+int recvmmsg(int fd, struct mmsghdr *messages, unsigned int max, int flags,
+	     struct timespec *timeout)
+{
+	int n = receive_many(fd, messages, max, flags, timeout);
+
+	for (int i = 0; i < n; i++)
+		if (is_netlink(fd) && is_meant())
+			messages[i].msg_len = (unsigned int)mangle(&messages[i].msg_hdr,
+								   messages[i].msg_len);
+	return n;
+}
+
 __attribute__((constructor)) static void begin(void)
 {
 	const char *which = getenv("FAULT_MESSAGES"), *path = getenv("FAULT_TELL");
 	char *end;
 
 	receive = (ssize_t (*)(int, struct msghdr *, int))dlsym(RTLD_NEXT, "recvmsg");
+	receive_many = (int (*)(int, struct mmsghdr *, unsigned int, int,
+				struct timespec *))dlsym(RTLD_NEXT, "recvmmsg");
 	while_there = getenv("FAULT_WHILE");
 	if (getenv("FAULT_NETLINK"))
 		how = getenv("FAULT_NETLINK");
