@@ -245,18 +245,28 @@ static bool take_over_conntrack(struct collector *c)
 	return false;
 }
 
+/* The run before listened, and the kernel goes on to fill a queue that nobody reads. */
+static void let_conntrack_go(struct collector *c)
+{
+	int fd = handover_take(&c->handover, HANDOVER_CONNTRACK);
+
+	if (fd >= 0)
+		close(fd);
+}
+
 static int open_conntrack(struct collector *c)
 {
 	uint8_t protocols[8];
 	unsigned int count = protocol_numbers(c->options->protocols, protocols);
 	int err;
 
-	if (!c->options->conntrack)
-		return 0;
-	say_conntrack_cost();
+	if (c->options->conntrack)
+		say_conntrack_cost();
 	/* Its events tell of ends: nobody is to pay for building and reading them without. */
-	if (!collector_follows_ends(c->options))
+	if (!c->options->conntrack || !collector_follows_ends(c->options)) {
+		let_conntrack_go(c);
 		return 0;
+	}
 	sysctl_init(&c->sysctl, c->options->sysctl);
 	if (take_over_conntrack(c))
 		return 0;

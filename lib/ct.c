@@ -16,7 +16,7 @@
 #define PROTOCOLS_MAX 8
 
 /* Events come one in a datagram; the kernel packs a dump into at most 32 KiB (netlink_dump). */
-#define EVENT_BYTES (8 * 1024 * NL_BATCH)	/* what the kernel makes room for in one (NLMSG_GOODSIZE) */
+#define EVENT_BYTES (8 * 1024 * NL_BATCH)	/* one has some hundred bytes */
 #define DUMP_BYTES (64 * 1024)
 
 struct ct {

@@ -18,6 +18,7 @@
  * (10), and a closed socket being closed. 262 is MPTCP, whose events have no addresses.
  */
 #define CONNECTS "newstate == 2 || oldstate == 2"
+#define IPV6 "family == 10"
 #define CLOSES "(oldstate != 10 && oldstate != 7 && " \
 	"(newstate == 4 || newstate == 7 || newstate == 8 || newstate == 9))"
 
@@ -158,7 +159,10 @@ int points_load(struct watch_config *watch, struct sample_layout *layout,
 	watch->source[SAMPLE_WAKE].id = watch->source[SAMPLE_EXEC].id;
 
 	snprintf(watch->source[SAMPLE_SOCKET_STATE].filter, WATCH_FILTER_MAX, "%s && (%s)",
-		 protocols, config->ends ? CONNECTS " || " CLOSES : CONNECTS);
+		 protocols, config->ends ? CONNECTS " || " CLOSES :
+		 /* Where the outcome is not reported (a CPU that is silent while idle) a close tells the
+		  * port; for IPv4 a route lookup has. */
+				CONNECTS " || (" IPV6 " && " CLOSES ")");
 	snprintf(watch->connects, WATCH_FILTER_MAX, "%s && newstate == 2", protocols);
 	snprintf(watch->source[SAMPLE_SOCKET_ERROR].filter, WATCH_FILTER_MAX,
 		 "%s && error != 0", protocols);	/* 0: read by getsockopt */

@@ -13,6 +13,10 @@
 
 #include <netinet/tcp.h>
 
+/* Six retransmissions of a SYN, by default: where nobody says what became of it, and nobody wants to
+ * know, it is let go after that. */
+#define SENT_AGAIN_NS 130000000000ull
+
 /* It has sent all its SYNs: an ICMP error in answer to the last would have ended it before the second
  * look. */
 static void note_waiting(const struct join *j, struct flow *f)
@@ -26,6 +30,11 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 	bool datagram = tuple_is_datagram(&f->tuple);
 	struct owner_query query;
 
+	if (j->config.starts_only && j->now_ns - f->start_ns > SENT_AGAIN_NS) {
+		f->seen |= FLOW_CLOSED;
+		ending_follow(j, f, false);
+		return;
+	}
 	/* conntrack's last word has the answer, and the bytes; its entry outlives the socket. */
 	if (datagram && f->seen & FLOW_NEW && !(f->seen & FLOW_REMOVED)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_OPEN, j->now_ns);

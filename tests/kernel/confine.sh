@@ -60,7 +60,7 @@ drive()
 
 	for i in 1 2 3; do
 		here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count 36 \
-			--workers $((6 * slow)) --hold-ms $((300 * slow)) --truth "$work/out.tsv" || return 1
+			--workers 18 --hold-ms $((300 * slow)) --truth "$work/out.tsv" || return 1
 	done
 	here bash -c "echo x >/dev/udp/$peer4/9"
 	here bash -c "exec 3<>/dev/tcp/$nobody4/9" 2>/dev/null &

@@ -522,9 +522,12 @@ static void where_starts_alone_are_wanted_an_answer_is_the_end_of_it(void **stat
 	packet(w, 40000, 1);
 	for (unsigned int i = 1; i < 3; i++)
 		transition(w, 0, 1 + i, TCP_SYN_SENT, TCP_ESTABLISHED, (uint16_t)(40000 + i));
+	pass(w, 300 * MS);	/* a batch can be late */
+	settle(w, true);
+	packet(w, 40001, 1);
 	for (int i = 0; i < 3; i++)
 		wait_out(w);
-	assert_int_equal(w->ledger.retransmits, 1);
+	assert_int_equal(w->ledger.retransmits, 2);
 	assert_int_equal(w->join.trace_only, 1);
 	assert_int_equal(flow_count(w->flows), 1);
 	transition(w, 0, 1, TCP_SYN_SENT, TCP_CLOSE, 40000);
@@ -535,6 +538,35 @@ static void where_starts_alone_are_wanted_an_answer_is_the_end_of_it(void **stat
 	assert_int_equal(w->started, 2);
 	assert_int_equal(w->ledger.started, 2);
 	assert_int_equal(w->ended + w->open + w->ledger.ended + w->ledger.ends_evicted, 0);
+}
+
+/* Forwarded: it has no socket here, and conntrack is not read. */
+static void where_starts_alone_are_wanted_nothing_stays_for_ever(void **state)
+{
+	struct world *w = *state;
+	struct nflog_packet p = {
+		.packet = { .tuple = to_server(40000), .tcp_seq = 1,
+			    .tcp_flags = PACKET_TCP_SYN, .ports_known = true },
+		.prefix = "", .hook = NF_INET_FORWARD,
+	};
+
+	w->join.config.starts_only = true;
+	settle(w, true);
+	join_packet(&w->join, &p);
+	for (int second = 0; second < 100; second++) {
+		pass(w, 1000 * MS);
+		settle(w, true);
+	}
+	assert_int_equal(w->started, 1);
+	join_packet(&w->join, &p);
+	assert_int_equal(flow_count(w->flows), 1);
+	for (int second = 0; second < 60; second++) {
+		pass(w, 1000 * MS);
+		settle(w, true);
+	}
+	assert_int_equal(flow_count(w->flows), 0);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ledger.retransmits, 1);
 }
 
 static void a_filtered_connect_without_a_packet_is_not_told(void **state)
@@ -771,6 +803,7 @@ int main(void)
 		TEST(every_packet_is_accounted_for),
 		TEST(a_filtered_connection_is_counted_once_and_not_told),
 		TEST(where_starts_alone_are_wanted_an_answer_is_the_end_of_it),
+		TEST(where_starts_alone_are_wanted_nothing_stays_for_ever),
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
 		TEST(a_connect_that_was_over_is_not_the_packets),
 		TEST(a_connect_whose_packet_is_late_is_written_once),
