@@ -221,13 +221,24 @@ static bool event_read(int fd, struct reading *out)
 	return read(fd, out, sizeof(*out)) == sizeof(*out);
 }
 
+/* Without a TSC that can be trusted (virtual machines) perf's clock is the timer tick: a hundredth of a
+ * second at HZ=100, and a tick may come late. */
+#define TICK_NS 11000000
+#define TICKS 5
+
 bool watch_is_alive(const struct watch *w)
 {
-	struct reading first, second;
+	const struct timespec tick = { .tv_nsec = TICK_NS };
+	struct reading first, next;
 
-	return event_read(w->fd[SAMPLE_PROCESS], &first) &&
-	       event_read(w->fd[SAMPLE_PROCESS], &second) &&
-	       first.enabled_ns != second.enabled_ns;
+	if (!event_read(w->fd[SAMPLE_PROCESS], &first))
+		return false;
+	for (int i = 0; i < TICKS && event_read(w->fd[SAMPLE_PROCESS], &next); i++) {
+		if (next.enabled_ns != first.enabled_ns)
+			return true;
+		nanosleep(&tick, NULL);
+	}
+	return false;
 }
 
 void watch_stop(struct watch *w)

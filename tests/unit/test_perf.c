@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -495,6 +496,38 @@ static void a_task_without_a_pid_is_nobody(void **state)
 	assert_int_equal(f->seen[0].pid, 0);
 }
 
+/* Readings of an event: count and enabled time. */
+static bool seems_alive(const uint64_t *enabled_ns, size_t count)
+{
+	struct watch w = { .fd = { [SAMPLE_PROCESS] = -1 } };
+	int ends[2];
+	bool alive;
+
+	assert_int_equal(pipe(ends), 0);
+	for (size_t i = 0; i < count; i++) {
+		uint64_t reading[2] = { 0, enabled_ns[i] };
+
+		assert_int_equal(write(ends[1], reading, sizeof(reading)), sizeof(reading));
+	}
+	close(ends[1]);
+	w.fd[SAMPLE_PROCESS] = ends[0];
+	alive = watch_is_alive(&w);
+	close(ends[0]);
+	return alive;
+}
+
+static void a_clock_that_ticks_slowly_is_no_dead_cpu(void **state)
+{
+	static const uint64_t fine[] = { 5, 6 }, ticks[] = { 5, 5, 5, 9 };
+	static const uint64_t still[] = { 5, 5, 5, 5, 5, 5, 5, 5 };
+
+	(void)state;
+	assert_true(seems_alive(fine, 2));
+	assert_true(seems_alive(ticks, 4));
+	assert_false(seems_alive(still, 8));
+	assert_false(seems_alive(NULL, 0));
+}
+
 static void a_format_without_a_field_is_refused(void **state)
 {
 	struct sample_layout layout;
@@ -530,6 +563,7 @@ int main(void)
 		TEST(lives_begin_are_renamed_and_end),
 		TEST(a_task_without_a_pid_is_nobody),
 		TEST(a_format_without_a_field_is_refused),
+		TEST(a_clock_that_ticks_slowly_is_no_dead_cpu),
 	};
 
 	return cmocka_run_group_tests_name("perf", tests, NULL, NULL);
