@@ -95,19 +95,6 @@ reports_errors()
 		test -d /sys/kernel/tracing/events/sock/inet_sk_error_report'
 }
 
-# Whether conntrack's last word has the TCP state: not on Linux 5.10.
-tells_state()
-{
-	here nft 'table inet probe { chain c { type filter hook output priority 0; ct state new; }; }'
-	here stdbuf -oL conntrack -E -e DESTROY -p tcp >"$work/destroyed" 2>/dev/null &
-	children+=($!)
-	wait_for 10 eval 'here "$load" refused --to $peer4:9 --count 1 --truth "$work/probe.tsv";
-		conntrack_forgets; grep -q tcp "$work/destroyed"'
-	kill $!
-	here nft delete table inet probe
-	grep -q ' CLOSE ' "$work/destroyed"
-}
-
 # On a machine whose perf is silent while a CPU is idle, what a timer or ICMP ends may have no reason
 # (but no wrong one); with every CPU awake it must have. The least that keeps them so.
 keep_awake()

@@ -347,6 +347,19 @@ conntrack_forgets()
 	return 0
 }
 
+# Whether conntrack's last word has the TCP state: not on Linux 5.10. Port 9 is the peer's, and closed.
+tells_state()
+{
+	here nft 'table inet probe { chain c { type filter hook output priority 0; ct state new; }; }'
+	here stdbuf -oL conntrack -E -e DESTROY -p tcp >"$work/destroyed" 2>/dev/null &
+	children+=($!)
+	wait_for 10 eval 'here "$load" refused --to $peer4:9 --count 1 --truth "$work/probe.tsv";
+		conntrack_forgets; grep -q tcp "$work/destroyed"'
+	kill $!
+	here nft delete table inet probe
+	grep -q ' CLOSE ' "$work/destroyed"
+}
+
 # wait_ended SECONDS NUMBER: until that many ends are written.
 wait_ended()
 {

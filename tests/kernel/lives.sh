@@ -194,5 +194,9 @@ run_bytes --trace on
 run_bytes --trace off
 run_translation
 run_durations 5 --trace on
-run_durations 25 --trace off
+if tells_state; then
+	run_durations 25 --trace off
+else
+	skip "how long a connection lived (--trace off)" "conntrack does not say in which state it ended"
+fi
 finish
