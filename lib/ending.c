@@ -64,19 +64,15 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 
 /* An ended flow stays for a while: its last retransmission may not have been read yet. One that
  * conntrack still remembers stays as long: its entry explains why the same tuple, tried again, gets
- * no NEW. One that ended with its answer has its socket still: it stays until whoever had the tuple
- * before it cannot take that for its own any more. */
+ * no NEW. */
 static void retire(struct join *j, struct flow *f)
 {
-	uint64_t stays_ns = j->config.starts_only ? JOIN_UNSURE_NS + JOIN_TIMER_LATE_NS :
-						    JOIN_CONFIRM_NS;
-
 	process_unref(f->process);
 	f->process = NULL;
 	if (flow_has_entry(f) && conntrack_will_tell(j, f))
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
 	else
-		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ENDED, j->now_ns + stays_ns);
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ENDED, j->now_ns + JOIN_CONFIRM_NS);
 }
 
 void join_end(struct join *j, struct flow *f)

@@ -87,6 +87,16 @@ static const uint64_t behind_ns[FLOW_QUEUES] = {
 	[FLOW_QUEUE_CONNECT] = JOIN_RECHECK_NS,
 };
 
+/* One that is left out ends with its answer, and has its socket still. As long as it is here nobody who
+ * had the tuple before it, and is looked up this late, takes that for its own. */
+static bool guards_its_socket(struct join *j, const struct flow *f)
+{
+	unsigned int newer;
+
+	return f->seen & FLOW_FILTERED && j->undecided &&
+	       match_undecided(j, &f->tuple, 0, &newer) > 0;
+}
+
 static void expire(struct join *j, struct flow *f, struct ladder_lookups *l)
 {
 	enum flow_queue queue = f->queue;
@@ -97,6 +107,11 @@ static void expire(struct join *j, struct flow *f, struct ladder_lookups *l)
 	}
 	switch (queue) {
 	case FLOW_QUEUE_ENDED:
+		if (guards_its_socket(j, f)) {
+			flow_enqueue(j->config.flows, f, queue, j->now_ns + JOIN_CONFIRM_NS);
+			return;
+		}
+		/* fall through */
 	case FLOW_QUEUE_ORPHAN:
 		join_flow_free(j, f);
 		break;
