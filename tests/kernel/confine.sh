@@ -73,6 +73,15 @@ drive()
 	wait_for 10 at_least 2 '.event.action == "ledger"'
 }
 
+names_as_many_as()
+{
+	local count
+
+	count=$(count_records '.event.action == "connection_attempted" and .process.name == "load"')
+	echo "$count of 108"
+	((count >= $1))
+}
+
 confinement()
 {
 	local title=$1 ended
@@ -95,8 +104,7 @@ confinement()
 	wait_for 20 gone "$ended" || not_ok "it stops: $title"
 	collector=
 	check "it ends with a ledger: $title" at_least 3 '.event.action == "ledger"'
-	check "and names processes: $title" at_least "$named" \
-		'.event.action == "connection_attempted" and .process.name == "load"'
+	check "and names processes: $title" names_as_many_as "$named"
 	rm -f "$logs"/*
 }
 
