@@ -11,6 +11,7 @@ MSG_PACKET, MSG_VERDICT, MSG_CONFIG = 0, 1, 2
 PACKET_HDR, VERDICT_HDR = 1, 2
 CFG_CMD, CFG_PARAMS = 1, 2
 CMD_BIND, COPY_META = 1, 1
+SO_RCVBUFFORCE, SOL_NETLINK, NETLINK_NO_ENOBUFS = 33, 270, 5
 
 
 def message(kind, number, attribute, payload):
@@ -35,6 +36,9 @@ def packet_ids(data):
 
 number, verdict = int(sys.argv[1]), {"drop": 0, "accept": 1}[sys.argv[2]]
 netlink = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, NETLINK_NETFILTER)
+# What is lost all the same is sent again.
+netlink.setsockopt(socket.SOL_SOCKET, SO_RCVBUFFORCE, 8 << 20)
+netlink.setsockopt(SOL_NETLINK, NETLINK_NO_ENOBUFS, 1)
 netlink.bind((0, 0))
 netlink.send(message(MSG_CONFIG, number, CFG_CMD, struct.pack(">BBH", CMD_BIND, 0, 0)))
 netlink.send(message(MSG_CONFIG, number, CFG_PARAMS, struct.pack(">IB", 0, COPY_META)))
