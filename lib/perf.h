@@ -13,8 +13,8 @@ struct perf;
 
 struct perf_config {
 	uint32_t ring_bytes;	/* per CPU, rounded up to a power of two of pages; 0: 512 KiB */
-	bool ends;		/* what becomes of a connection, too: closes, and error reports where
-				 * the kernel has them */
+	bool ends;		/* what becomes of a connection, too: closes (IPv6 sockets' come in any
+				 * case), and error reports where the kernel has them */
 	bool sctp;		/* let SCTP's transitions pass the filter too */
 };
 

@@ -15,12 +15,15 @@
  * Transitions: the connect itself (to SYN_SENT, 2), its outcome (from SYN_SENT), and the steps at
  * which a connection closes: FIN_WAIT1 (4) and LAST_ACK (9) are mostly reported by the process that
  * closes, CLOSE_WAIT (8) and CLOSE (7) by whoever receives the segment. Not: listening sockets
- * (10), and a closed socket being closed. 262 is MPTCP, whose events have no addresses.
+ * (10), and a closed socket being closed. 262 is MPTCP, whose events have no addresses. For starts alone
+ * IPv6 sockets' closes are kept (family 10): where the outcome is not reported, by a CPU that is silent
+ * while idle, they tell the port, which for IPv4 a route lookup has told.
  */
 #define CONNECTS "newstate == 2 || oldstate == 2"
-#define IPV6 "family == 10"
 #define CLOSES "(oldstate != 10 && oldstate != 7 && " \
 	"(newstate == 4 || newstate == 7 || newstate == 8 || newstate == 9))"
+#define STATES CONNECTS " || " CLOSES
+#define STATES_OF_STARTS CONNECTS " || (family == 10 && " CLOSES ")"
 
 /*
  * Output lookups enter with the loopback's index (1) as incoming interface, whatever the socket is
@@ -159,10 +162,7 @@ int points_load(struct watch_config *watch, struct sample_layout *layout,
 	watch->source[SAMPLE_WAKE].id = watch->source[SAMPLE_EXEC].id;
 
 	snprintf(watch->source[SAMPLE_SOCKET_STATE].filter, WATCH_FILTER_MAX, "%s && (%s)",
-		 protocols, config->ends ? CONNECTS " || " CLOSES :
-		 /* Where the outcome is not reported (a CPU that is silent while idle) a close tells the
-		  * port; for IPv4 a route lookup has. */
-				CONNECTS " || (" IPV6 " && " CLOSES ")");
+		 protocols, config->ends ? STATES : STATES_OF_STARTS);
 	snprintf(watch->connects, WATCH_FILTER_MAX, "%s && newstate == 2", protocols);
 	snprintf(watch->source[SAMPLE_SOCKET_ERROR].filter, WATCH_FILTER_MAX,
 		 "%s && error != 0", protocols);	/* 0: read by getsockopt */

@@ -116,6 +116,17 @@ static int set_up_without_ends(void **state)
 	return r ? perf_open(&r->perf, &config, NULL) : -1;
 }
 
+/* What followed the connect to this port. */
+static const struct perf_event *outcome_of(const struct recorder *r, uint16_t port)
+{
+	const struct perf_event *e = recorder_connect(r, 0, port);
+
+	assert_non_null(e);
+	e = recorder_next(r, e);
+	assert_non_null(e);
+	return e;
+}
+
 static void without_ends_a_connect_and_its_outcome_are_all(void **state)
 {
 	struct recorder *r = *state;
@@ -127,20 +138,30 @@ static void without_ends_a_connect_and_its_outcome_are_all(void **state)
 	close(fd);
 	close(listener);
 	recorder_read(r);
-	e = recorder_connect(r, 0, port);
-	assert_non_null(e);
-	e = recorder_next(r, e);
-	assert_non_null(e);
+	e = outcome_of(r, port);
 	assert_int_equal(e->socket.new_state, TCP_ESTABLISHED);
 	assert_null(recorder_next(r, e));
 	refused(1);
 	recorder_read(r);
-	e = recorder_connect(r, 0, PORT);
-	assert_non_null(e);
-	e = recorder_next(r, e);
-	assert_non_null(e);
-	assert_int_equal(e->socket.new_state, TCP_CLOSE);
+	assert_int_equal(outcome_of(r, PORT)->socket.new_state, TCP_CLOSE);
 	assert_null(recorder_find(r, NULL, PERF_SOCKET_ERROR, gettid()));
+}
+
+static void without_ends_a_close_still_tells_the_port_of_ipv6(void **state)
+{
+	struct recorder *r = *state;
+	uint16_t port, own;
+	int listener = recorder_listen(AF_INET6, &port), fd = recorder_socket(AF_INET6, 0);
+	const struct perf_event *e;
+
+	assert_int_equal(recorder_connect_to(fd, "::1", port), 0);
+	own = recorder_port(fd);
+	close(fd);
+	recorder_read(r);
+	close(listener);
+	e = recorder_next(r, outcome_of(r, port));
+	assert_non_null(e);
+	assert_int_equal(ntohs(e->socket.tuple.sport), own);
 }
 
 static void a_ring_too_small_tells_its_loss(void **state)
@@ -454,6 +475,8 @@ int main(void)
 		TEST(every_connect_is_handed_on_and_counted),
 		TEST(what_passed_is_what_was_handed_on),
 		cmocka_unit_test_setup_teardown(without_ends_a_connect_and_its_outcome_are_all,
+						set_up_without_ends, tear_down),
+		cmocka_unit_test_setup_teardown(without_ends_a_close_still_tells_the_port_of_ipv6,
 						set_up_without_ends, tear_down),
 		cmocka_unit_test(a_ring_too_small_tells_its_loss),
 		TEST(newer_records_stay),
