@@ -19,7 +19,8 @@
  * descriptor, start time and parent are read through one descriptor of /proc/PID.
  *
  * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query left
- * over then is `unfinished`. A holder that is no relative of the first one found, nor on the way to
+ * over then is `unfinished`. For relatives there is a time of its own, since who was found may have
+ * been found with the last of it. A holder that is no relative of the first one found, nor on the way to
  * it, is not listed. Processes of other pid namespaces than our own and its descendants are not
  * in /proc at all. A process with so many descriptors that reading them takes longer is read on in
  * the next search: its first connections may go unnamed.
@@ -46,6 +47,7 @@
  * meanwhile. */
 #define LIKELY_NS (3 * NS_PER_MS)
 #define LIKELY_EACH_NS (NS_PER_MS / 20)
+#define RELATIVES_NS LIKELY_NS
 
 #define RECENT_AHEAD 8		/* descriptor numbers tried beyond the last one */
 #define NEWEST_MAX 1024		/* pids counted down in steps 3 and 5 */
@@ -223,6 +225,18 @@ static void ask_relatives(struct holder_index *h, const struct holder_query *q)
 		holder_ask(h, who.ppid, RELATIVE_FDS);
 }
 
+static void try_relatives(struct holder_index *h)
+{
+	h->late = false;
+	h->deadline_ns = holder_spent_ns() + RELATIVES_NS;
+	for (unsigned int i = 0; i < h->count; i++) {
+		const struct holder_query *q = &h->queries[i];
+
+		if (q->count > 0 && holder_is_wanted(h, q->inode))
+			ask_relatives(h, q);
+	}
+}
+
 static void credit(struct holder_index *h, uint64_t now)
 {
 	h->credit_ns += (now - h->credited_ns) / CREDIT_SHARE;
@@ -279,10 +293,7 @@ void holder_find(struct holder_index *h, struct holder_query *queries, unsigned 
 	uint64_t begin = begin_search(h, queries, count, reach);
 
 	search(h, reach);
-	for (unsigned int i = 0; i < h->count; i++) {
-		if (queries[i].count > 0 && holder_is_wanted(h, queries[i].inode))
-			ask_relatives(h, &queries[i]);
-	}
+	try_relatives(h);
 	end_search(h, begin);
 }
 
