@@ -368,6 +368,13 @@ static int create_own(struct collector *c, enum ruleset_state state)
 	return err;
 }
 
+/* Where a table can have no owner, the one that a restart finds may be the last run's own. */
+static bool is_left_by_last_run(struct collector *c, enum ruleset_state state)
+{
+	return (state == RULESET_STANDS || state == RULESET_ALTERED) && c->handover.received &&
+	       c->handover.account.sums.owned && ruleset_may_own(c->ruleset) == 0;
+}
+
 /* Which way to the same rule: see the design's first decision. Positive: refused, and said. */
 static int stand_rules(struct collector *c)
 {
@@ -378,7 +385,8 @@ static int stand_rules(struct collector *c)
 		return err;
 	if (c->options->ruleset == RULESET_MODE_STATIC)
 		return load_static(c, state);
-	if (state == RULESET_ALTERED && c->options->ruleset == RULESET_MODE_AUTO) {
+	if (state == RULESET_ALTERED && c->options->ruleset == RULESET_MODE_AUTO &&
+	    !is_left_by_last_run(c, state)) {
 		log_error("the table inet " RULESET_TABLE " has other rules than these options ask "
 			  "for: --ruleset static or owned replaces it, none uses it as it is, "
 			  "`nfwho rules remove` takes it away");
@@ -394,26 +402,36 @@ static bool were_set_back(const struct ruleset_counts *now, const struct ruleset
 	       now->filtered < before->filtered;
 }
 
-/* The table of the last run, if it is as we want it; what it counted since is ours. */
-static bool take_over_rules(struct collector *c, const struct ruleset_config *config)
+/* The socket of a last run that owned the table, else one of our own. */
+static int reach_rules(struct collector *c, const struct ruleset_config *config, bool *adopted)
+{
+	int fd = handover_take(&c->handover, HANDOVER_RULES);
+
+	*adopted = fd >= 0 && ruleset_adopt(&c->ruleset, config, fd) == 0;
+	if (!*adopted && fd >= 0)
+		close(fd);
+	return *adopted ? 0 : ruleset_open(&c->ruleset, config);
+}
+
+/* The table that the last run logged by, if it is as we want it; what it counted since is ours. One
+ * that nobody owns may have been there without a listener, if the group was not kept. */
+static bool take_over_rules(struct collector *c, bool adopted)
 {
 	const struct account_sums *sums = &c->handover.account.sums;
-	int fd = handover_take(&c->handover, HANDOVER_RULES);
+	enum ruleset_mode mode = c->options->ruleset;
 	enum ruleset_state state;
 	struct ruleset_counts counts;
-	bool goes_on;
+	bool ours, goes_on;
 
-	if (fd < 0)
+	if (!c->handover.same_rules || ruleset_inspect(c->ruleset, &state, NULL))
 		return false;
-	if (ruleset_adopt(&c->ruleset, config, fd)) {
-		close(fd);
+	ours = mode != RULESET_MODE_STATIC &&
+	       ((state == RULESET_OWNED && adopted) || is_left_by_last_run(c, state));
+	if (!ours && (state != RULESET_STANDS || mode == RULESET_MODE_OWNED || !c->group_taken))
 		return false;
-	}
-	if (!c->handover.same_rules || ruleset_inspect(c->ruleset, &state, NULL) ||
-	    state != RULESET_OWNED || sieve_put(c, c->options) ||
-	    ruleset_counters(c->ruleset, &counts))
+	if (sieve_put(c, c->options) || ruleset_counters(c->ruleset, &counts))
 		return false;
-	c->ruleset_owned = true;
+	c->ruleset_owned = ours;
 	goes_on = sums->known && !were_set_back(&counts, &sums->counts);
 	c->ledger.matched_approximate = !goes_on;
 	c->ledger.lost_tail = sums->pending;
@@ -425,14 +443,15 @@ static bool take_over_rules(struct collector *c, const struct ruleset_config *co
 static int open_ruleset(struct collector *c)
 {
 	struct ruleset_config config;
+	bool adopted;
 	int err;
 
 	if (c->options->ruleset == RULESET_MODE_NONE)
 		return 0;
 	rules_config(c->options, &config);
-	if (take_over_rules(c, &config))
+	err = reach_rules(c, &config, &adopted);
+	if (!err && take_over_rules(c, adopted))
 		return 0;
-	err = c->ruleset ? 0 : ruleset_open(&c->ruleset, &config);
 	if (!err)
 		err = stand_rules(c);
 	if (!err && !filter_empty(&c->options->filter))

@@ -171,6 +171,7 @@ static void note_account(struct collector *c)
 		.pending = (uint32_t)c->ledger.pending,
 		.known = true,
 		.counting = c->counting,
+		.owned = c->ruleset_owned,
 	};
 
 	sums.numbered = nflog_next_sequence(c->nflog, &sums.next_sequence);

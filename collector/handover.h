@@ -28,6 +28,7 @@ struct account_sums {
 	uint8_t numbered;		/* that is known */
 	uint8_t known;			/* anything is: it may have ended before */
 	uint8_t counting;		/* connects are counted from then on, by what is kept */
+	uint8_t owned;			/* the table was that run's own, to be taken away at its end */
 };
 
 /* What the next run has to know, in a file in memory. */

@@ -157,32 +157,47 @@ orphans_ended()
 }
 check "ends of what was open are their processes', by the socket" wait_for 20 orphans_ended
 
-# Killed, it leaves an account of what it had not written; each second run lives to tell.
-marked=$(wc -l <"$log")
-here "$load" busy --to "$peer4:82" --to "[$peer6]:82" --workers 2 --count $((rate * 4)) \
-	--rate $rate --seconds 8 --truth "$work/kill.tsv" >/dev/null &
-loading=$!
-children+=("$loading")
-account=
-for turn in 1 2 3 4 5; do
-	wait_for 10 enough $((before + 70 + turn * rate / 4))
-	account+="$(tell kill), $(tell start), $(tell stop), $(tell start). "
-done
-wait "$loading"
-equal "killed five times it starts at once" "$account" \
-	"$(printf 'ended 9, ready, ended 0, ready. %.0s' 1 2 3 4 5)"
-equal "it stops" "$(tell stop)" "ended 0"
-tail -n +$((marked + 1)) "$log" >"$work/killed.json"
-records=$work/killed.json
-grep '"action":"ledger"' "$records" >"$work/ledgers.json"
-lost=$(jq -s 'map(.nfwho.ledger | .sequence_gap + .lost_tail) | add' "$work/ledgers.json")
-compared "their ledgers tell of each connection that is missing, $lost" "$work/kill.tsv" \
-	--at-least connections=$((rate * 4)) --at-most missing="$lost" --at-most duplicate=0 \
-	--at-most wrong=0
-echo "# $(awk '$1 == "missing" { print $2 }' "$work/figures") are missing"
-check "they add up" adds_up "$work/ledgers.json" 6
-records=$log
-equal "it starts again" "$(tell start)" ready
+# killed_between RULES PORT: killed, it leaves an account of what it had not written; each second run
+# lives to tell.
+killed_between()
+{
+	local rules=$1 turn account= lost marked before loading
+
+	marked=$(wc -l <"$log")
+	before=$(starts)
+	here "$load" busy --to "$peer4:$2" --to "[$peer6]:$2" --workers 2 --count $((rate * 4)) \
+		--rate $rate --seconds 8 --truth "$work/kill.tsv" >/dev/null &
+	loading=$!
+	children+=("$loading")
+	for turn in 1 2 3 4 5; do
+		wait_for 10 enough $((before + turn * rate / 4))
+		account+="$(tell kill), $(tell start), $(tell stop), $(tell start). "
+	done
+	wait "$loading"
+	equal "killed five times it starts at once ($rules)" "$account" \
+		"$(printf 'ended 9, ready, ended 0, ready. %.0s' 1 2 3 4 5)"
+	equal "it stops ($rules)" "$(tell stop)" "ended 0"
+	tail -n +$((marked + 1)) "$log" >"$work/killed.json"
+	records=$work/killed.json
+	grep '"action":"ledger"' "$records" >"$work/ledgers.json"
+	lost=$(jq -s 'map(.nfwho.ledger | .sequence_gap + .lost_tail) | add' "$work/ledgers.json")
+	compared "their ledgers tell of each connection that is missing, $lost ($rules)" \
+		"$work/kill.tsv" --at-least connections=$((rate * 4)) --at-most missing="$lost" \
+		--at-most duplicate=0 --at-most wrong=0
+	echo "# $(awk '$1 == "missing" { print $2 }' "$work/figures") are missing"
+	check "they add up ($rules)" adds_up "$work/ledgers.json" 6
+	equal "and none of them is approximate ($rules)" \
+		"$(jq -c '.nfwho.ledger.matched_approximate // empty' "$work/ledgers.json")" ""
+	records=$log
+}
+
+killed_between "its own rules" 82
+tell argument --ruleset=static >/dev/null
+equal "it starts again with static rules" "$(tell start)" ready
+equal "which nobody owns" "$(here nft list table inet nfwho | grep -c 'flags owner')" 0
+killed_between "static rules" 84
+tell argument --ruleset=owned >/dev/null
+equal "it starts again with its own" "$(tell start)" ready
 
 # At random moments.
 background "$HERE" "$load" short --to "$peer4:83" --count 100000 --rate 500 --seconds 200 \
