@@ -78,7 +78,8 @@ names_as_many_as()
 	local count
 
 	count=$(count_records '.event.action == "connection_attempted" and .process.name == "load"')
-	echo "$count of 108"
+	echo "$count of 108;" $(jq -r 'select(.event.action == "connection_attempted").nfwho.owner' \
+		"$records" | sort | uniq -c)
 	((count >= $1))
 }
 
@@ -125,6 +126,8 @@ sysctl_in "$HERE" net.netfilter.nf_conntrack_acct=0
 confinement "with the trace" --trace on
 equal "conntrack's settings are put back" \
 	"$(here cat /proc/sys/net/netfilter/nf_conntrack_acct)" 0
+# Of 18 at once a search that may use a fifth of the time finds not all on an emulated machine.
+((slow > 1)) && named=54
 confinement "without the trace" --trace off
 check "datagrams arrived" grep -q connection_attempted "$work/datagram.out"
 check "the stream arrived" grep -q connection_attempted "$work/stream.out"

@@ -94,9 +94,13 @@ equal "an output that is gone gets nothing more" \
 said_of "what cannot change while running says so" \
 	'group cannot change while running: restart for that' 'group = 700'
 equal "and the rest of that configuration is taken" "$(grep -c 'read again' "$said")" 52
-said_of "no output in a directory that was not known" \
-	"file:$work/elsewhere/c.json: only the directories known at the start" \
-	"output = file:$work/elsewhere/c.json"
+unknown="no output in a directory that was not known"
+if grep -q 'files stay writable' "$said"; then
+	skip "$unknown" "there is no mount_setattr(2)"
+else
+	said_of "$unknown" "file:$work/elsewhere/c.json: only the directories known at the start" \
+		"output = file:$work/elsewhere/c.json"
+fi
 said_of "no output over TCP that was not there" 'tcp:127.0.0.1:9: cannot be added' \
 	'output = tcp:127.0.0.1:9'
 said_of "events that come back" 'read again' 'events = start,end'

@@ -30,11 +30,15 @@ static uint64_t matched(struct ruleset *r)
 	return counts.matched;
 }
 
+/* A table of its own, where tables can have an owner (Linux 5.12). */
 static struct ruleset *create(const struct ruleset_config *config)
 {
 	struct ruleset *r = stage_open(config);
+	int err = ruleset_create(r, true);
 
-	assert_int_equal(ruleset_create(r, true), 0);
+	if (err == -EOPNOTSUPP)
+		err = ruleset_create(r, false);
+	assert_int_equal(err, 0);
 	return r;
 }
 
@@ -284,19 +288,24 @@ static void silenced_rules_leave_their_last_count(void **state)
 	ruleset_close(r);
 }
 
+/* Skips the test where no table can have a filter. */
 static void filter_by(struct ruleset *r, const char *const *only, const char *const *except)
 {
 	struct filter whole = { .count = { 0 } }, part;
 	char why[256];
+	int ret;
 
 	for (; only && *only; only++)
 		assert_int_equal(filter_add(&whole, FILTER_ONLY, *only, why, sizeof(why)), 0);
 	for (; except && *except; except++)
 		assert_int_equal(filter_add(&whole, FILTER_EXCEPT, *except, why, sizeof(why)), 0);
 	filter_part(&whole, FILTER_PACKET_KEYS | FILTER_USER, &part);
-	assert_int_equal(ruleset_filter(r, &part), 0);
+	ret = ruleset_filter(r, &part);
 	filter_clear(&whole, FILTER_ONLY);
 	filter_clear(&whole, FILTER_EXCEPT);
+	if (ret == RULESET_NOT_OWNED && ruleset_may_own(r) == 0)
+		skip();
+	assert_int_equal(ret, 0);
 }
 
 static void counted(struct ruleset *r, uint64_t matched, uint64_t filtered)
