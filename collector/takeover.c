@@ -64,7 +64,7 @@ void takeover_leave(struct collector *c)
 	}
 	while ((f = flow_walk(c->flows, &slot)))
 		if ((f->seen & (FLOW_STARTED | FLOW_ENDED)) == FLOW_STARTED &&
-		    open_flows_add(w, f, join_prefix(&c->join, f)) && !(f->seen & FLOW_FILTERED))
+		    open_flows_add(w, f, join_prefix(&c->join, f)) && !(f->seen & FLOW_END_UNTOLD))
 			c->ledger.ends_evicted++;
 	if (open_flows_end(w))
 		log_warning("the list of open connections cannot be left for the next run");

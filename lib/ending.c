@@ -79,7 +79,7 @@ void join_end(struct join *j, struct flow *f)
 {
 	struct fate_signs signs;
 
-	if (f->seen & FLOW_FILTERED) {
+	if (f->seen & FLOW_END_UNTOLD) {
 		f->seen |= FLOW_ENDED;
 		retire(j, f);
 		return;
@@ -138,7 +138,7 @@ void ending_follow(struct join *j, struct flow *f, bool patient)
 
 	if (f->seen & FLOW_ENDED) {
 		retire(j, f);
-	} else if (f->seen & FLOW_FILTERED && is_settled(f)) {
+	} else if (f->seen & FLOW_END_UNTOLD && is_settled(f)) {
 		join_end(j, f);
 	} else if (patient && is_unexplained(f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);

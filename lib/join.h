@@ -55,7 +55,7 @@ struct join_config {
 	const char *untracked_prefix;	/* of our rule for untracked packets; NULL: none */
 
 	/* A connection's owner is known, or no packet of it came: whether a filter leaves it out
-	 * (FLOW_FILTERED from then on). NULL: none does. */
+	 * (FLOW_END_UNTOLD from then on). NULL: none does. */
 	bool (*filtered)(const struct flow *f, void *data);
 	/* One that is not left out: returns false if its record is held back by a limit
 	 * (FLOW_SUPPRESSED from then on). */

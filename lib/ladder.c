@@ -53,7 +53,7 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 	if (f->ct_zone)
 		j->foreign_zone = true;
 	if (join_filtered(j, f)) {
-		f->seen |= FLOW_FILTERED;
+		f->seen |= FLOW_END_UNTOLD;
 		ledger->filtered++;
 	} else if (j->config.start(f, j->config.data)) {
 		ledger->started++;
@@ -63,7 +63,7 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 		ledger->suppressed++;
 	}
 	if (j->config.starts_only)
-		f->seen |= FLOW_FILTERED;
+		f->seen |= FLOW_END_UNTOLD;
 	ending_follow(j, f, !j->finishing);
 }
 

@@ -74,14 +74,14 @@ void resume_take_over(struct join *j, const struct flow *from, const char *prefi
 	f->skaddr = 0;
 	f->seen |= FLOW_RESUMED;
 	if (f->seen & FLOW_SUPPRESSED)
-		f->seen = (f->seen & ~(uint32_t)FLOW_SUPPRESSED) | FLOW_FILTERED;
+		f->seen = (f->seen & ~(uint32_t)FLOW_SUPPRESSED) | FLOW_END_UNTOLD;
 	f->start_ns = before(j, f->start_ns);
 	f->packet_ns = before(j, f->packet_ns);
 	f->prefix = join_prefix_number(j, prefix);
 	flow_index_tuple(j->config.flows, f);
 	if (from->skaddr && !flow_by_socket(j->config.flows, from->skaddr))
 		flow_index_socket(j->config.flows, f, from->skaddr);
-	if (!(f->seen & FLOW_FILTERED))
+	if (!(f->seen & FLOW_END_UNTOLD))
 		j->config.ledger->resumed++;
 	ending_follow(j, f, false);
 }

@@ -93,7 +93,7 @@ static bool guards_its_socket(struct join *j, const struct flow *f)
 {
 	unsigned int newer;
 
-	return f->seen & FLOW_FILTERED && j->undecided &&
+	return f->seen & FLOW_END_UNTOLD && j->undecided &&
 	       match_undecided(j, &f->tuple, 0, &newer) > 0;
 }
 
@@ -226,7 +226,7 @@ void join_evict(struct join *j)
 	if ((f->seen & (FLOW_STARTED | FLOW_CLOSED | FLOW_ENDED)) == (FLOW_STARTED | FLOW_CLOSED))
 		join_end(j, f);
 	j->evicting = false;
-	if (f->seen & FLOW_STARTED && !(f->seen & (FLOW_ENDED | FLOW_FILTERED)))
+	if (f->seen & FLOW_STARTED && !(f->seen & (FLOW_ENDED | FLOW_END_UNTOLD)))
 		j->config.ledger->ends_evicted++;
 	join_flow_free(j, f);
 }
@@ -261,6 +261,6 @@ void join_finish(struct join *j, bool packets_follow)
 	for (size_t i = 0; i < sizeof(open) / sizeof(open[0]); i++)
 		for (f = flow_first(j->config.flows, open[i]); f;
 		     f = flow_following(j->config.flows, f))
-			if (!(f->seen & (FLOW_ENDED | FLOW_FILTERED)))
+			if (!(f->seen & (FLOW_ENDED | FLOW_END_UNTOLD)))
 				j->config.open(f, j->config.data);
 }
