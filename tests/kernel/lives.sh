@@ -193,7 +193,7 @@ wait_for 10 listening "$PEER" 3000
 run_bytes --trace on
 run_bytes --trace off
 run_translation
-run_durations $((slow > 4 ? 10 : 5)) --trace on
+run_durations $((slow > 4 ? 25 : 5)) --trace on
 if tells_state; then
 	run_durations 25 --trace off
 else
