@@ -298,6 +298,18 @@ static void complain_group(struct collector *c, int err)
 		log_error("binding NFLOG group %u: %s", c->options->group, strerror(-err));
 }
 
+/* The kernel knows, but perhaps not us; the last run's word may be of an older format, or of before it
+ * was killed. */
+static bool is_bound_to(const struct collector *c, uint16_t group)
+{
+	const struct handover *h = &c->handover;
+	uint32_t portid;
+
+	if (nflog_group_holder(group, &portid))
+		return h->received && h->account.group == group;
+	return portid == nflog_portid(c->nflog);
+}
+
 /* A group that is wanted no more is let go at once, and not when the manager forgets it. */
 static bool take_over_group(struct collector *c, const struct nflog_config *config)
 {
@@ -307,12 +319,13 @@ static bool take_over_group(struct collector *c, const struct nflog_config *conf
 
 	if (fd < 0)
 		return false;
-	before.group = c->handover.account.group;
-	if (!c->handover.received || nflog_adopt(&c->nflog, &before, fd)) {
+	if (c->handover.received)
+		before.group = c->handover.account.group;
+	if (nflog_adopt(&c->nflog, &before, fd)) {
 		close(fd);
 		return false;
 	}
-	if (before.group == config->group) {
+	if (before.group == config->group && is_bound_to(c, config->group)) {
 		if (sums->known && sums->numbered)
 			nflog_expect_sequence(c->nflog, sums->next_sequence);
 		c->group_taken = true;
@@ -368,11 +381,13 @@ static int create_own(struct collector *c, enum ruleset_state state)
 	return err;
 }
 
-/* Where a table can have no owner, the one that a restart finds may be the last run's own. */
-static bool is_left_by_last_run(struct collector *c, enum ruleset_state state)
+/* Where a table can have no owner, the one that a restart finds may be the last run's own. It is the
+ * one that was inspected just now. */
+static bool is_left_by_last_run(const struct collector *c)
 {
-	return (state == RULESET_STANDS || state == RULESET_ALTERED) && c->handover.received &&
-	       c->handover.account.sums.owned && ruleset_may_own(c->ruleset) == 0;
+	const struct account_sums *sums = &c->handover.account.sums;
+
+	return sums->owned && sums->table && sums->table == ruleset_table(c->ruleset);
 }
 
 /* Which way to the same rule: see the design's first decision. Positive: refused, and said. */
@@ -386,7 +401,7 @@ static int stand_rules(struct collector *c)
 	if (c->options->ruleset == RULESET_MODE_STATIC)
 		return load_static(c, state);
 	if (state == RULESET_ALTERED && c->options->ruleset == RULESET_MODE_AUTO &&
-	    !is_left_by_last_run(c, state)) {
+	    !is_left_by_last_run(c)) {
 		log_error("the table inet " RULESET_TABLE " has other rules than these options ask "
 			  "for: --ruleset static or owned replaces it, none uses it as it is, "
 			  "`nfwho rules remove` takes it away");
@@ -413,31 +428,45 @@ static int reach_rules(struct collector *c, const struct ruleset_config *config,
 	return *adopted ? 0 : ruleset_open(&c->ruleset, config);
 }
 
-/* The table that the last run logged by, if it is as we want it; what it counted since is ours. One
- * that nobody owns may have been there without a listener, if the group was not kept. */
+/* The last run's own table, if it is as we want it. */
 static bool take_over_rules(struct collector *c, bool adopted)
 {
-	const struct account_sums *sums = &c->handover.account.sums;
-	enum ruleset_mode mode = c->options->ruleset;
 	enum ruleset_state state;
-	struct ruleset_counts counts;
-	bool ours, goes_on;
 
-	if (!c->handover.same_rules || ruleset_inspect(c->ruleset, &state, NULL))
+	if (!c->handover.same_rules || c->options->ruleset == RULESET_MODE_STATIC ||
+	    ruleset_inspect(c->ruleset, &state, NULL))
 		return false;
-	ours = mode != RULESET_MODE_STATIC &&
-	       ((state == RULESET_OWNED && adopted) || is_left_by_last_run(c, state));
-	if (!ours && (state != RULESET_STANDS || mode == RULESET_MODE_OWNED || !c->group_taken))
+	if (!(state == RULESET_OWNED && adopted) &&
+	    !(state == RULESET_STANDS && is_left_by_last_run(c)))
 		return false;
-	if (sieve_put(c, c->options) || ruleset_counters(c->ruleset, &counts))
+	if (sieve_put(c, c->options))
 		return false;
-	c->ruleset_owned = ours;
-	goes_on = sums->known && !were_set_back(&counts, &sums->counts);
-	c->ledger.matched_approximate = !goes_on;
-	c->ledger.lost_tail = sums->pending;
-	c->before = goes_on ? sums->counts : counts;
-	log_info("the rules of the last run stand: going on where it ended");
+	c->ruleset_owned = true;
 	return true;
+}
+
+/* Where the last run's account of the rules ended, if they stand and somebody listened since. What it
+ * had read and not told of is a loss of this one, whatever rules these are. */
+static void begin_counting(struct collector *c)
+{
+	const struct account_sums *sums = &c->handover.account.sums;
+	struct ruleset_counts counts = { 0 };
+	enum ruleset_state state;
+	bool known = ruleset_inspect(c->ruleset, &state, NULL) == 0 &&
+		     ruleset_counters(c->ruleset, &counts) == 0;
+	bool stood = known && sums->table && sums->table == ruleset_table(c->ruleset);
+
+	if (stood && c->handover.same_rules && c->group_taken && sums->known &&
+	    !were_set_back(&counts, &sums->counts)) {
+		log_info("the rules of the last run stand: going on where it ended");
+		c->before = sums->counts;
+		return;
+	}
+	/* What a new table of our own has counted is ours from the first packet on. */
+	if (stood || !c->ruleset_owned)
+		c->before = counts;
+	c->ledger.matched_approximate = c->group_taken || c->before.matched;
+	c->before.matched -= sums->pending;
 }
 
 static int open_ruleset(struct collector *c)
@@ -446,25 +475,22 @@ static int open_ruleset(struct collector *c)
 	bool adopted;
 	int err;
 
+	c->ledger.lost_tail = c->handover.account.sums.pending;
 	if (c->options->ruleset == RULESET_MODE_NONE)
 		return 0;
 	rules_config(c->options, &config);
 	err = reach_rules(c, &config, &adopted);
-	if (!err && take_over_rules(c, adopted))
-		return 0;
-	if (!err)
+	if (!err && !take_over_rules(c, adopted)) {
 		err = stand_rules(c);
-	if (!err && !filter_empty(&c->options->filter))
-		err = sieve_put(c, c->options);
+		if (!err && !filter_empty(&c->options->filter))
+			err = sieve_put(c, c->options);
+	}
 	if (err) {
 		if (err < 0)
 			rules_complain(err, c->ruleset);
 		return -1;
 	}
-	c->ledger.matched_approximate = c->group_taken;
-	if (!c->ruleset_owned && ruleset_counters(c->ruleset, &c->before) == 0 &&
-	    c->before.matched)
-		c->ledger.matched_approximate = true;
+	begin_counting(c);
 	return 0;
 }
 

@@ -59,6 +59,7 @@ struct collector {
 	struct metrics metrics;
 
 	struct ruleset_counts before;	/* the counters when we began */
+	uint64_t losses_told;		/* packets lost, in the last ledger */
 	uint64_t proc_failures;		/* of the process table, when last said */
 	uint64_t incomplete;		/* records, the same */
 	bool counting;		/* connects are counted, for the next run */
@@ -93,6 +94,9 @@ void collector_read_clocks(struct collector *c);
 /* Reads everything that the sources have up to now, decides, writes. Returns 0, 1 if there may be
  * more than one call should read, or -errno for a lost source. */
 int collector_drain(struct collector *c);
+
+/* How far this run has come, for the one that follows, should this one be killed. */
+void collector_note(struct collector *c);
 
 /* Traces CPUs that came online; says so, once, if it cannot. */
 void collector_update_cpus(struct collector *c);

@@ -157,18 +157,19 @@ static int drain_conntrack(struct collector *c)
 	return n;
 }
 
-/* For the run that follows, should this one be killed. */
-static void note_account(struct collector *c)
+void collector_note(struct collector *c)
 {
 	const struct nflog_stats *nflog = nflog_stats(c->nflog);
+	uint64_t losses = nflog->sequence_gap + c->ledger.lost_tail;
+	uint64_t untold = c->ledger.pending + losses - c->losses_told;
 	struct account_sums sums = {
 		.counts = {
-			.matched = c->before.matched + nflog->received + nflog->sequence_gap +
-				   c->ledger.lost_tail - c->ledger.pending,
+			.matched = c->before.matched + nflog->received + losses - untold,
 			.limited = c->before.limited + c->ledger.limited,
 			.filtered = c->before.filtered + c->ledger.filtered_by_rule,
 		},
-		.pending = (uint32_t)c->ledger.pending,
+		.table = c->ruleset ? ruleset_table(c->ruleset) : 0,
+		.pending = (uint32_t)untold,
 		.known = true,
 		.counting = c->counting,
 		.owned = c->ruleset_owned,
@@ -207,7 +208,7 @@ int collector_drain(struct collector *c)
 	process_expire(c->processes, c->join.now_ns);
 	if (sinks_flush(c->sinks))
 		c->reader_gone = true;
-	note_account(c);
+	collector_note(c);
 	return packets >= PACKETS_MAX || messages >= MESSAGES_MAX;
 }
 
@@ -341,7 +342,7 @@ static void stop_for_the_next(struct collector *c)
 	say_failures(c);
 	emit_ledger(c);
 	sinks_drain(c->sinks, 1000);
-	note_account(c);
+	collector_note(c);
 }
 
 void collector_stop(struct collector *c)

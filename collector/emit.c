@@ -194,7 +194,9 @@ void emit_ledger(struct collector *c)
 				sizeof(line));
 
 	hand_on(c, FORMAT_ECS, line, len);
-	if (len <= 0)
+	if (len > 0)
+		c->losses_told = c->ledger.sequence_gap + c->ledger.lost_tail;
+	else
 		log_warning("no memory for the ledger: its sums are in the next one");
 	emit_metrics(c, sinks, count);
 }

@@ -226,9 +226,6 @@ static void found_right(struct collector *c)
 	struct guard *g = &c->guard;
 
 	g->stood_real_ns = c->join.now_real_ns;
-	/* Loaded again by somebody: his, to be left standing. */
-	if (g->suspected && !watches_others(g))
-		c->ruleset_owned = false;
 	if (!g->rules.missing)
 		return;
 	g->rules.missing = false;
@@ -238,11 +235,14 @@ static void found_right(struct collector *c)
 static void inspect(struct collector *c)
 {
 	struct guard *g = &c->guard;
-	uint64_t began_ns = c->join.now_ns;
+	uint64_t began_ns = c->join.now_ns, table = ruleset_table(g->ruleset);
 	bool restorable;
 	const char *what;
 	int err = look(c, &what, &restorable);
 
+	/* Loaded anew by somebody: his, to be left standing. */
+	if (ruleset_table(g->ruleset) && ruleset_table(g->ruleset) != table)
+		c->ruleset_owned = false;
 	g->retry_ns = 0;
 	if (err)
 		g->retry_ns = c->join.now_ns + RETRY_NS;

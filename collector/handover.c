@@ -8,7 +8,8 @@
  * holds exactly what is its own.
  *
  * The end of a run is the same whether another follows or not: nothing is taken down. Where none
- * follows the manager closes its copies, and with them table and group go.
+ * follows the manager closes its copies, and with them the group goes, and the table if it is owned
+ * (Linux 5.12); one that nobody owns is known again by its handle.
  *
  * Limits: what queues is bounded by the sockets' buffers; what is more is lost and counted. Trace
  * rings die with the process: connects during the gap are named by the lower rungs, and counted by
@@ -29,7 +30,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +110,6 @@ static bool same_rules(const struct account *a, const struct account *b)
 
 void handover_open(struct handover *h, const struct options *options)
 {
-	struct account now;
 	int fd;
 
 	*h = (struct handover) { .fds = { -1, -1, -1, -1, -1 } };
@@ -120,20 +119,16 @@ void handover_open(struct handover *h, const struct options *options)
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDNAMES");
-	describe(&now, options);
+	describe(&h->own, options);
 	fd = h->fds[HANDOVER_ACCOUNT];
 	h->received = fd >= 0 && pread(fd, &h->account, sizeof(h->account), 0) ==
 				 (ssize_t)sizeof(h->account) &&
 		      memcmp(h->account.magic, magic, sizeof(magic)) == 0;
-	h->same_rules = h->received && same_rules(&h->account, &now);
+	if (!h->received)
+		memset(&h->account, 0, sizeof(h->account));
+	h->same_rules = h->received && same_rules(&h->account, &h->own);
 	if (h->kept && fd < 0)
-		fd = memfd_create("nfwho-account", MFD_CLOEXEC);
-	/* Without sums: until the sockets are taken over. */
-	if (fd >= 0 && pwrite(fd, &now, sizeof(now), 0) != (ssize_t)sizeof(now)) {
-		close(fd);
-		fd = -1;
-	}
-	h->fds[HANDOVER_ACCOUNT] = fd;
+		h->fds[HANDOVER_ACCOUNT] = memfd_create("nfwho-account", MFD_CLOEXEC);
 	if (h->kept && h->fds[HANDOVER_FLOWS] < 0)
 		h->fds[HANDOVER_FLOWS] = memfd_create("nfwho-flows", MFD_CLOEXEC);
 }
@@ -235,8 +230,10 @@ FILE *handover_write_flows(struct handover *h)
 void handover_note(const struct handover *h, const struct account_sums *sums)
 {
 	int fd = h->fds[HANDOVER_ACCOUNT];
+	struct account account = h->own;
 
+	account.sums = *sums;
 	/* On failure the next run finds what was noted before, and takes the rest for lost. */
-	if (fd >= 0 && pwrite(fd, sums, sizeof(*sums), offsetof(struct account, sums)) < 0)
+	if (fd >= 0 && pwrite(fd, &account, sizeof(account), 0) < 0)
 		return;
 }

@@ -23,7 +23,9 @@ enum handover_kind {
 /* How far a run has come. Truths are bytes, of which a file may hold any. */
 struct account_sums {
 	struct ruleset_counts counts;	/* the rules' counters, as far as they are accounted for */
-	uint32_t pending;		/* packets received, for which nothing is written yet */
+	uint64_t table;			/* whose they are (ruleset_table); 0: nobody's */
+	uint32_t pending;		/* packets received, for which nothing is written yet, and
+					 * losses that no ledger has told of */
 	uint32_t next_sequence;		/* of the group's packets */
 	uint8_t numbered;		/* that is known */
 	uint8_t known;			/* anything is: it may have ended before */
@@ -49,6 +51,7 @@ struct handover {
 	bool received;			/* the account of an earlier run is there */
 	bool same_rules;		/* and it was one with these rules */
 	struct account account;		/* of the earlier run */
+	struct account own;		/* of this one, but for its sums */
 };
 
 /* Takes what the environment says was passed to us (LISTEN_FDS and its kin, FDSTORE). */

@@ -225,16 +225,21 @@ static void ask_relatives(struct holder_index *h, const struct holder_query *q)
 		holder_ask(h, who.ppid, RELATIVE_FDS);
 }
 
+/* Where the search was cut, the next one goes on: relatives are looked at in passing. */
 static void try_relatives(struct holder_index *h)
 {
+	struct recent cut = h->cut;
+
+	h->cut.pid = 0;
 	h->late = false;
 	h->deadline_ns = holder_spent_ns() + RELATIVES_NS;
-	for (unsigned int i = 0; i < h->count; i++) {
+	for (unsigned int i = 0; i < h->count && holder_has_time(h); i++) {
 		const struct holder_query *q = &h->queries[i];
 
 		if (q->count > 0 && holder_is_wanted(h, q->inode))
 			ask_relatives(h, q);
 	}
+	h->cut = cut;
 }
 
 static void credit(struct holder_index *h, uint64_t now)

@@ -152,6 +152,11 @@ int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owne
 	return 0;
 }
 
+uint64_t ruleset_table(const struct ruleset *r)
+{
+	return r->table_handle;
+}
+
 /* What a refusal of this message means. */
 static int meaning(int err, uint16_t type, bool owned)
 {

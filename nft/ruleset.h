@@ -62,6 +62,10 @@ int ruleset_open(struct ruleset **out, const struct ruleset_config *config);
 /* What stands now. owner_portid (may be NULL): netlink port of the owning socket, 0 none. */
 int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owner_portid);
 
+/* The handle of the table that was inspected last: another table's is another one, until the next boot
+ * (NFTA_TABLE_HANDLE, Linux 4.16). 0: none. */
+uint64_t ruleset_table(const struct ruleset *r);
+
 /* Creates the table as one batch. owned: with the owner flag, so that it dies with this socket and
  * survives others' `flush ruleset`; -EOPNOTSUPP where the kernel does not know the flag (< 5.12).
  * A table of ours that stands is replaced in the same batch, its counters kept at zero.

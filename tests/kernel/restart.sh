@@ -157,8 +157,8 @@ orphans_ended()
 }
 check "ends of what was open are their processes', by the socket" wait_for 20 orphans_ended
 
-# killed_between RULES PORT: killed, it leaves an account of what it had not written; each second run
-# lives to tell.
+# killed_between RULES PORT: killed, it leaves an account of what it had not written, also if it had no
+# time to tell of what the one before left; each third run lives to tell.
 killed_between()
 {
 	local rules=$1 turn account= lost marked before loading
@@ -171,11 +171,12 @@ killed_between()
 	children+=("$loading")
 	for turn in 1 2 3 4 5; do
 		wait_for 10 enough $((before + turn * rate / 4))
-		account+="$(tell kill), $(tell start), $(tell stop), $(tell start). "
+		account+="$(tell kill), $(tell start), $(tell kill), $(tell start), "
+		account+="$(tell stop), $(tell start). "
 	done
 	wait "$loading"
-	equal "killed five times it starts at once ($rules)" "$account" \
-		"$(printf 'ended 9, ready, ended 0, ready. %.0s' 1 2 3 4 5)"
+	equal "killed ten times it starts at once ($rules)" "$account" \
+		"$(printf 'ended 9, ready, ended 9, ready, ended 0, ready. %.0s' 1 2 3 4 5)"
 	equal "it stops ($rules)" "$(tell stop)" "ended 0"
 	tail -n +$((marked + 1)) "$log" >"$work/killed.json"
 	records=$work/killed.json
