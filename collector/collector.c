@@ -445,8 +445,25 @@ static bool take_over_rules(struct collector *c, bool adopted)
 	return true;
 }
 
-/* Where the last run's account of the rules ended, if they stand and somebody listened since. What it
- * had read and not told of is a loss of this one, whatever rules these are. */
+/* What the last run's rules logged that nobody will read any more, as its group is not ours. */
+static uint64_t unread_of_last_run(const struct collector *c, const struct ruleset_config *config)
+{
+	const struct account_sums *sums = &c->handover.account.sums;
+	struct ruleset_counts counts;
+	struct ruleset *r = NULL;
+	enum ruleset_state state;
+	uint64_t unread = 0;
+
+	if (c->group_taken || !sums->known || !sums->table || ruleset_open(&r, config))
+		return 0;
+	if (ruleset_inspect(r, &state, NULL) == 0 && ruleset_table(r) == sums->table &&
+	    ruleset_counters(r, &counts) == 0 && !were_set_back(&counts, &sums->counts))
+		unread = counts.matched - sums->counts.matched;
+	ruleset_close(r);
+	return unread;
+}
+
+/* Where the last run's account of the rules ended, if they stand and somebody listened since. */
 static void begin_counting(struct collector *c)
 {
 	const struct account_sums *sums = &c->handover.account.sums;
@@ -466,21 +483,23 @@ static void begin_counting(struct collector *c)
 	if (stood || !c->ruleset_owned)
 		c->before = counts;
 	c->ledger.matched_approximate = c->group_taken || c->before.matched;
-	c->before.matched -= sums->pending;
+	c->before.matched -= c->ledger.lost_tail;	/* losses of this run from now on */
 }
 
 static int open_ruleset(struct collector *c)
 {
 	struct ruleset_config config;
-	bool adopted;
-	int err;
+	bool adopted = false;
+	int err = 0;
 
+	/* What the last run had read and not told of. */
 	c->ledger.lost_tail = c->handover.account.sums.pending;
-	if (c->options->ruleset == RULESET_MODE_NONE)
-		return 0;
-	rules_config(c->options, &config);
-	err = reach_rules(c, &config, &adopted);
-	if (!err && !take_over_rules(c, adopted)) {
+	if (c->options->ruleset != RULESET_MODE_NONE) {
+		rules_config(c->options, &config);
+		c->ledger.lost_tail += unread_of_last_run(c, &config);
+		err = reach_rules(c, &config, &adopted);
+	}
+	if (!err && c->ruleset && !take_over_rules(c, adopted)) {
 		err = stand_rules(c);
 		if (!err && !filter_empty(&c->options->filter))
 			err = sieve_put(c, c->options);
@@ -490,7 +509,10 @@ static int open_ruleset(struct collector *c)
 			rules_complain(err, c->ruleset);
 		return -1;
 	}
-	begin_counting(c);
+	if (c->ruleset)
+		begin_counting(c);
+	/* The table is told of from its first moment on. */
+	collector_note(c);
 	return 0;
 }
 

@@ -294,6 +294,7 @@ void collector_ledger(struct collector *c)
 	emit_ledger(c);
 	if (sinks_flush(c->sinks))
 		c->reader_gone = true;
+	collector_note(c);
 }
 
 void collector_summaries(struct collector *c)

@@ -78,8 +78,6 @@ void takeover_keep(struct collector *c, const struct notify *n)
 	unsigned int count = 0;
 	int unwanted = handover_take(h, HANDOVER_RULES);
 
-	/* Before what it tells of is kept: a socket says itself what it is bound to. */
-	collector_note(c);
 	if (unwanted >= 0)
 		close(unwanted);
 	if (c->perf)

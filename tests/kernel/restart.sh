@@ -236,7 +236,13 @@ tell argument --protocols=tcp,udp >/dev/null
 equal "other rules replace those that stand" "$(tell restart)" "ended 0 ready"
 check "they are there" grep -q udp <(here nft list table inet nfwho)
 tell argument --group=618 >/dev/null
-equal "another group replaces the one that was bound" "$(tell restart)" "ended 0 ready"
+equal "it stops" "$(tell stop)" "ended 0"
+here "$load" short --to "$peer4:81" --count 7 --truth "$work/gap.tsv" >/dev/null
+marked=$(wc -l <"$log")
+equal "another group replaces the one that was bound" "$(tell start)" ready
+wait_for 10 first_ledger >/dev/null
+equal "and what was logged to that one is told as lost" \
+	"$(first_ledger | jq .nfwho.ledger.lost_tail)" 7
 equal "only that one is bound" \
 	"$(here awk '{ print $1 }' /proc/self/net/netfilter/nfnetlink_log | tr '\n' ' ')" "618 "
 equal "and stops" "$(tell stop)" "ended 0"
