@@ -157,6 +157,17 @@ orphans_ended()
 }
 check "ends of what was open are their processes', by the socket" wait_for 20 orphans_ended
 
+# Nothing waits for who listens, neither in the kernel's batch nor in his socket: what does is another
+# run's to read.
+all_read()
+{
+	local portid queued
+
+	read -r _ portid queued _ < <(here cat /proc/self/net/netfilter/nfnetlink_log) &&
+		((queued == 0)) && here awk -v portid="$portid" '$2 == 12 && $3 == portid { found = $5 == 0 }
+			END { exit !found }' /proc/self/net/netlink
+}
+
 # killed_between RULES PORT: killed, it leaves an account of what it had not written, also if it had no
 # time to tell of what the one before left; each third run lives to tell.
 killed_between()
@@ -177,6 +188,7 @@ killed_between()
 	wait "$loading"
 	equal "killed ten times it starts at once ($rules)" "$account" \
 		"$(printf 'ended 9, ready, ended 9, ready, ended 0, ready. %.0s' 1 2 3 4 5)"
+	check "all is read ($rules)" wait_for 10 all_read
 	equal "it stops ($rules)" "$(tell stop)" "ended 0"
 	tail -n +$((marked + 1)) "$log" >"$work/killed.json"
 	records=$work/killed.json
