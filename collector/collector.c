@@ -20,9 +20,9 @@
 #include "passwd.h"
 #include "portid.h"
 #include "procfs.h"
-#include "rules.h"
-#include "takeover.h"
+#include "rules_stand.h"
 #include "sieve.h"
+#include "takeover.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -357,165 +357,6 @@ static int open_group(struct collector *c)
 	return err ? -1 : 0;
 }
 
-static int load_static(struct collector *c, enum ruleset_state state)
-{
-	int err = ruleset_create(c->ruleset, false);
-
-	if (!err)
-		log_info("the static table inet " RULESET_TABLE " %s: loaded it",
-			 state == RULESET_ABSENT ? "was missing" : "was not as configured");
-	return err;
-}
-
-/* Kernels before 5.12 know no owner. */
-static int create_own(struct collector *c, enum ruleset_state state)
-{
-	int err = ruleset_create(c->ruleset, true);
-
-	if (err == -EOPNOTSUPP)
-		err = ruleset_create(c->ruleset, false);
-	c->ruleset_owned = !err;
-	if (!err && (state == RULESET_STANDS || state == RULESET_ALTERED))
-		log_info("the table inet " RULESET_TABLE " that stood is replaced by one of this "
-			 "process, which takes it away at exit");
-	return err;
-}
-
-/* Where a table can have no owner, the one that a restart finds may be the last run's own. It is the
- * one that was inspected just now. */
-static bool is_left_by_last_run(const struct collector *c)
-{
-	const struct account_sums *sums = &c->handover.account.sums;
-
-	return sums->owned && sums->table && sums->table == ruleset_table(c->ruleset);
-}
-
-/* Which way to the same rule: see the design's first decision. Positive: refused, and said. */
-static int stand_rules(struct collector *c)
-{
-	enum ruleset_state state;
-	int err = ruleset_inspect(c->ruleset, &state, NULL);
-
-	if (err || (state == RULESET_STANDS && c->options->ruleset != RULESET_MODE_OWNED))
-		return err;
-	if (c->options->ruleset == RULESET_MODE_STATIC)
-		return load_static(c, state);
-	if (state == RULESET_ALTERED && c->options->ruleset == RULESET_MODE_AUTO &&
-	    !is_left_by_last_run(c)) {
-		log_error("the table inet " RULESET_TABLE " has other rules than these options ask "
-			  "for: --ruleset static or owned replaces it, none uses it as it is, "
-			  "`nfwho rules remove` takes it away");
-		return 1;
-	}
-	return create_own(c, state);
-}
-
-/* Anybody who may change a ruleset may set counters back, those of an owned table too. */
-static bool were_set_back(const struct ruleset_counts *now, const struct ruleset_counts *before)
-{
-	return now->matched < before->matched || now->limited < before->limited ||
-	       now->filtered < before->filtered;
-}
-
-/* The socket of a last run that owned the table, else one of our own. */
-static int reach_rules(struct collector *c, const struct ruleset_config *config, bool *adopted)
-{
-	int fd = handover_take(&c->handover, HANDOVER_RULES);
-
-	*adopted = fd >= 0 && ruleset_adopt(&c->ruleset, config, fd) == 0;
-	if (!*adopted && fd >= 0)
-		close(fd);
-	return *adopted ? 0 : ruleset_open(&c->ruleset, config);
-}
-
-/* The last run's own table, if it is as we want it. */
-static bool take_over_rules(struct collector *c, bool adopted)
-{
-	enum ruleset_state state;
-
-	if (!c->handover.same_rules || c->options->ruleset == RULESET_MODE_STATIC ||
-	    ruleset_inspect(c->ruleset, &state, NULL))
-		return false;
-	if (!(state == RULESET_OWNED && adopted) &&
-	    !(state == RULESET_STANDS && is_left_by_last_run(c)))
-		return false;
-	if (sieve_put(c, c->options))
-		return false;
-	c->ruleset_owned = true;
-	return true;
-}
-
-/* What the last run's rules logged that nobody will read any more, as its group is not ours. */
-static uint64_t unread_of_last_run(const struct collector *c, const struct ruleset_config *config)
-{
-	const struct account_sums *sums = &c->handover.account.sums;
-	struct ruleset_counts counts;
-	struct ruleset *r = NULL;
-	enum ruleset_state state;
-	uint64_t unread = 0;
-
-	if (c->group_taken || !sums->known || !sums->table || ruleset_open(&r, config))
-		return 0;
-	if (ruleset_inspect(r, &state, NULL) == 0 && ruleset_table(r) == sums->table &&
-	    ruleset_counters(r, &counts) == 0 && !were_set_back(&counts, &sums->counts))
-		unread = counts.matched - sums->counts.matched;
-	ruleset_close(r);
-	return unread;
-}
-
-/* Where the last run's account of the rules ended, if they stand and somebody listened since. */
-static void begin_counting(struct collector *c)
-{
-	const struct account_sums *sums = &c->handover.account.sums;
-	struct ruleset_counts counts = { 0 };
-	enum ruleset_state state;
-	bool known = ruleset_inspect(c->ruleset, &state, NULL) == 0 &&
-		     ruleset_counters(c->ruleset, &counts) == 0;
-	bool stood = known && sums->table && sums->table == ruleset_table(c->ruleset);
-
-	if (stood && c->handover.same_rules && c->group_taken && sums->known &&
-	    !were_set_back(&counts, &sums->counts)) {
-		log_info("the rules of the last run stand: going on where it ended");
-		c->before = sums->counts;
-		return;
-	}
-	/* What a new table of our own has counted is ours from the first packet on. */
-	if (stood || !c->ruleset_owned)
-		c->before = counts;
-	c->ledger.matched_approximate = c->group_taken || c->before.matched;
-	c->before.matched -= c->ledger.lost_tail;	/* losses of this run from now on */
-}
-
-static int open_ruleset(struct collector *c)
-{
-	struct ruleset_config config;
-	bool adopted = false;
-	int err = 0;
-
-	/* What the last run had read and not told of. */
-	c->ledger.lost_tail = c->handover.account.sums.pending;
-	if (c->options->ruleset != RULESET_MODE_NONE) {
-		rules_config(c->options, &config);
-		c->ledger.lost_tail += unread_of_last_run(c, &config);
-		err = reach_rules(c, &config, &adopted);
-	}
-	if (!err && c->ruleset && !take_over_rules(c, adopted)) {
-		err = stand_rules(c);
-		if (!err && !filter_empty(&c->options->filter))
-			err = sieve_put(c, c->options);
-	}
-	if (err) {
-		if (err < 0)
-			rules_complain(err, c->ruleset);
-		return -1;
-	}
-	if (c->ruleset)
-		begin_counting(c);
-	/* The table is told of from its first moment on. */
-	collector_note(c);
-	return 0;
-}
-
 void collector_limit_config(const struct options *options, struct limit_config *config)
 {
 	*config = (struct limit_config) {
@@ -623,7 +464,7 @@ int collector_open(struct collector *c, const struct options *options)
 		receive_handover, know_host, enter, open_outputs, open_metrics, open_tables,
 		open_trace, takeover_missed, open_lookup, open_conntrack, open_group, open_limit,
 		open_join, give_up_rights, read_processes, takeover_connections,
-		take_older_connects, open_ruleset, guard_open,
+		take_older_connects, rules_stand, guard_open,
 		take_older_connections,
 	};
 

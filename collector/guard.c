@@ -195,7 +195,6 @@ static void found_wrong(struct collector *c, const char *what, bool restorable)
 {
 	struct guard *g = &c->guard;
 	bool news = !g->rules.missing;
-	enum ruleset_state state;
 	int err = -EPERM;
 
 	if (news)
@@ -208,8 +207,6 @@ static void found_wrong(struct collector *c, const char *what, bool restorable)
 		g->rules.missing = false;
 		g->stood_real_ns = c->join.now_real_ns;
 		tell(c, &g->rules, c->join.now_real_ns, true);
-		/* To know its counters from those of a later table. */
-		ruleset_inspect(g->ruleset, &state, NULL);
 		return;
 	}
 	g->rules.missing = true;

@@ -273,12 +273,15 @@ int ruleset_may_own(struct ruleset *r)
 int ruleset_create(struct ruleset *r, bool owned)
 {
 	int err = change(r, owned ? GOAL_OWNED : GOAL_UNOWNED);
+	struct standing standing;
 
 	if (err)
 		return err;
 	r->silent = false;
 	r->owned = owned;
 	begin_counters_again(r);
+	if (standing_read(&r->nl, &r->config, &standing) == 0)
+		r->table_handle = standing.handle;
 	return 0;
 }
 

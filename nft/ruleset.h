@@ -62,7 +62,7 @@ int ruleset_open(struct ruleset **out, const struct ruleset_config *config);
 /* What stands now. owner_portid (may be NULL): netlink port of the owning socket, 0 none. */
 int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owner_portid);
 
-/* The handle of the table that was inspected last: another table's is another one, until the next boot
+/* The handle of the table that was inspected or created last: another table's is another one, until the next boot
  * (NFTA_TABLE_HANDLE, Linux 4.16). 0: none. */
 uint64_t ruleset_table(const struct ruleset *r);
 
