@@ -163,19 +163,25 @@ void collector_note(struct collector *c)
 	uint64_t losses = nflog->sequence_gap + c->ledger.lost_tail;
 	uint64_t untold = c->ledger.pending + losses - c->losses_told;
 	struct account_sums sums = {
-		.counts = {
-			.matched = c->before.matched + nflog->received + losses - untold,
-			.limited = c->before.limited + c->ledger.limited,
-			.filtered = c->before.filtered + c->ledger.filtered_by_rule,
-		},
-		.table = c->ruleset ? ruleset_table(c->ruleset) : 0,
 		.pending = (uint32_t)untold,
 		.known = true,
 		.counting = c->counting,
 		.owned = c->ruleset_owned,
 	};
+	struct ruleset_counts gone;
 
 	sums.numbered = nflog_next_sequence(c->nflog, &sums.next_sequence);
+	if (c->ruleset) {
+		ruleset_counted_before(c->ruleset, &gone);
+		sums.table = ruleset_table(c->ruleset);
+		sums.counts = (struct ruleset_counts) {
+			.matched = c->before.matched + nflog->received + losses - untold -
+				   gone.matched,
+			.limited = c->before.limited + c->ledger.limited - gone.limited,
+			.filtered = c->before.filtered + c->ledger.filtered_by_rule -
+				    gone.filtered,
+		};
+	}
 	handover_note(&c->handover, &sums);
 }
 

@@ -22,7 +22,7 @@ enum handover_kind {
 
 /* How far a run has come. Truths are bytes, of which a file may hold any. */
 struct account_sums {
-	struct ruleset_counts counts;	/* the rules' counters, as far as they are accounted for */
+	struct ruleset_counts counts;	/* the kernel's counters, as far as they are accounted for */
 	uint64_t table;			/* whose they are (ruleset_table); 0: nobody's */
 	uint32_t pending;		/* packets received, for which nothing is written yet, and
 					 * losses that no ledger has told of */

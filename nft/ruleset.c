@@ -345,6 +345,15 @@ int ruleset_counters(struct ruleset *r, struct ruleset_counts *counts)
 	return 0;
 }
 
+void ruleset_counted_before(const struct ruleset *r, struct ruleset_counts *counts)
+{
+	*counts = (struct ruleset_counts) {
+		.matched = r->matched.before,
+		.limited = r->limited.before,
+		.filtered = r->filtered.before,
+	};
+}
+
 int ruleset_loggers(struct ruleset *r, uint32_t *rules)
 {
 	return logger_count(&r->nl, r->config.group, rules);

@@ -105,6 +105,10 @@ struct ruleset_counts {
  * if a rule is gone. */
 int ruleset_counters(struct ruleset *r, struct ruleset_counts *counts);
 
+/* What of that tables counted which are gone, or before somebody reset the counters: the rest is what the
+ * kernel's counters said when they were read last. */
+void ruleset_counted_before(const struct ruleset *r, struct ruleset_counts *counts);
+
 /* How many rules of anybody's, in any table, log to our group; those of iptables-nft too, those of
  * iptables-legacy are not seen. Dumps the whole ruleset: ration it. 0 or -errno. */
 int ruleset_loggers(struct ruleset *r, uint32_t *rules);

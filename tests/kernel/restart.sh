@@ -209,6 +209,22 @@ tell argument --ruleset=static >/dev/null
 equal "it starts again with static rules" "$(tell start)" ready
 equal "which nobody owns" "$(here nft list table inet nfwho | grep -c 'flags owner')" 0
 killed_between "static rules" 84
+
+# What a table that is gone had counted is nothing to the next run.
+equal "it starts again with static rules" "$(tell start)" ready
+here "$load" short --to "$peer4:81" --count 50 --truth "$work/gap.tsv" >/dev/null
+here nft -s list table inet nfwho >"$work/table.nft"
+here nft -f - <<<"delete table inet nfwho; include \"$work/table.nft\""
+here "$load" short --to "$peer4:81" --count 3 --truth "$work/gap.tsv" >/dev/null
+check "all is read" wait_for 10 all_read
+equal "it is restarted after they were loaded again" "$(tell restart)" "ended 0 ready"
+marked=$(wc -l <"$log")
+here "$load" short --to "$peer4:81" --count 5 --truth "$work/gap.tsv" >/dev/null
+check "all is read" wait_for 10 all_read
+equal "it stops" "$(tell stop)" "ended 0"
+equal "and its ledger is exact" "$(tail -n +$((marked + 1)) "$log" | jq -c 'select(
+	.event.action == "ledger").nfwho.ledger | [.matched, .received, .matched_approximate]')" \
+	'[5,5,null]'
 tell argument --ruleset=owned >/dev/null
 equal "it starts again with its own" "$(tell start)" ready
 
@@ -231,18 +247,37 @@ equal "and no line torn" "$(jq -r '.event.action | select(. == null)' "$log" 2>&
 kill "$loading"
 wait "$loading" 2>/dev/null
 
-# Anybody who may change a ruleset may do that, an owned table's too.
-here nft reset counters table inet nfwho >/dev/null
-tell argument --ledger-interval=1 >/dev/null
-equal "it is restarted after its counters were set back" "$(tell restart)" "ended 0 ready"
-marked=$(wc -l <"$log")
+# Anybody who may change a ruleset may do that, an owned table's too: who runs then says so, and who
+# comes after is exact.
 first_ledger()
 {
 	tail -n +$((marked + 1)) "$log" | grep -m 1 '"action":"ledger"'
 }
+last_ledger()
+{
+	tail -n +$((marked + 1)) "$log" | grep '"action":"ledger"' | tail -n 1
+}
+exactness()
+{
+	jq -c '.nfwho.ledger | [.matched == .received + .sequence_gap + .lost_tail, .matched_approximate]'
+}
+marked=$(wc -l <"$log")
+here "$load" short --to "$peer4:81" --count 5 --truth "$work/gap.tsv" >/dev/null
+check "all is read" wait_for 10 all_read
+here nft reset counters table inet nfwho >/dev/null
+tell argument --ledger-interval=1 >/dev/null
+equal "it is restarted after its counters were set back" "$(tell restart)" "ended 0 ready"
+equal "its ledger adds up, and says how" "$(last_ledger | exactness)" '[true,true]'
+marked=$(wc -l <"$log")
+here "$load" short --to "$peer4:81" --count 5 --truth "$work/gap.tsv" >/dev/null
+check "all is read" wait_for 10 all_read
+equal "it stops" "$(tell stop)" "ended 0"
+equal "the next run's is exact" "$(last_ledger | exactness)" '[true,null]'
+here nft reset counters table inet nfwho >/dev/null
+marked=$(wc -l <"$log")
+equal "it starts after they were set back while nobody ran" "$(tell start)" ready
 wait_for 10 first_ledger >/dev/null
-equal "its ledger adds up, and says how" "$(first_ledger | jq -c '.nfwho.ledger |
-	[.matched == .received + .sequence_gap + .lost_tail, .matched_approximate]')" '[true,true]'
+equal "its ledger adds up, and says how" "$(first_ledger | exactness)" '[true,true]'
 
 tell argument --protocols=tcp,udp >/dev/null
 equal "other rules replace those that stand" "$(tell restart)" "ended 0 ready"
