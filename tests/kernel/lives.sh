@@ -169,6 +169,7 @@ run_translation()
 run_durations()
 {
 	local ms makers=() known=$1 within=$2
+	local lasted='.event.action == "connection_ended" and .event.duration > 0'
 	shift 2
 
 	collector_start "$@" || return
@@ -184,6 +185,7 @@ run_durations()
 		compared "a connection of $ms ms lived that long, within $within ms ($*)" \
 			"$work/truth.$ms" --at-least durations=$known --at-most duration_off_ms=$within
 	done
+	check "how long some of them lived is known ($*)" test "$(count_records "$lasted")" -ge 2
 }
 
 netns_pair
