@@ -115,7 +115,7 @@ def established(family, address, port):
     connection = new(family)
     connection.connect(address)
     if port == 2017:
-        hold(4 * int(os.environ.get("PATIENCE", "1")))
+        hold(6 * int(os.environ.get("PATIENCE", "1")))
     elif port in (2001, 2003):
         try:
             connection.recv(1)

@@ -7,15 +7,17 @@ fates=$here_dir/fates.py
 # Of what takes seconds, how many times as long it takes on a slow machine.
 export PATIENCE=$((1 + slow / 4))
 
-# The obstacles. Forgetting is made quick, so that the ends need not be waited for minutes. That there
+# The obstacles. Forgetting is made quick, so that the ends need not be waited for minutes, but not
+# where either side may still have to close: whoever is not run for a second would be forgotten. That there
 # is no neighbour is known before the SYN would be sent again: with the last of them under way an
 # older kernel (5.10) takes that for a timeout.
 obstruct()
 {
 	sysctl_in "$HERE" net.ipv{4,6}.neigh.eth0.{mcast_solicit=1,retrans_time_ms=300} \
 		net.ipv4.tcp_syn_retries=1 \
-		"net.netfilter.nf_conntrack_tcp_timeout_"{time_wait,close,fin_wait,last_ack,close_wait}"=$PATIENCE" \
-		net.netfilter.nf_conntrack_tcp_timeout_established=$((2 * PATIENCE)) \
+		"net.netfilter.nf_conntrack_tcp_timeout_"{time_wait,close}"=$PATIENCE" \
+		"net.netfilter.nf_conntrack_tcp_timeout_"{fin_wait,last_ack,close_wait}"=$((10 * PATIENCE))" \
+		net.netfilter.nf_conntrack_tcp_timeout_established=$((3 * PATIENCE)) \
 		net.netfilter.nf_conntrack_tcp_timeout_syn_sent=6
 	here nft -f - <<-'EOF'
 	table inet obstacle {
