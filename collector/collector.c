@@ -187,6 +187,8 @@ static int open_trace(struct collector *c)
 	if (c->options->trace == CHOICE_OFF)
 		return 0;
 	err = perf_open(&c->perf, &perf, &why);
+	collector_read_clocks(c);
+	trace.begun_ns = c->join.now_ns;
 	if (!err)
 		err = trace_new(&c->trace, &trace);
 	if (!err)
@@ -351,6 +353,8 @@ static int open_group(struct collector *c)
 
 	if (take_over_group(c, &config))
 		return 0;
+	collector_read_clocks(c);
+	c->bound_ns = c->join.now_ns;
 	err = nflog_group_open(&c->nflog, &config);
 	if (err)
 		complain_group(c, err);
@@ -390,6 +394,7 @@ static int open_join(struct collector *c)
 		.ct = c->ct,
 		.route = c->route,
 		.ledger = &c->ledger,
+		.bound_ns = c->bound_ns,
 		.net_ns = c->host.net_ns,
 		.errors_reported = c->perf && perf_reports_errors(c->perf),
 		.own_rules = own_rules && c->options->conntrack,

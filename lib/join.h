@@ -42,6 +42,8 @@ struct join_config {
 	struct route *route;
 	struct ledger *ledger;
 
+	uint64_t bound_ns;		/* CLOCK_MONOTONIC: no packet that we get was sent before;
+					 * 0: not known, the group is an earlier run's */
 	uint32_t net_ns;		/* inode of our network namespace; 0 unknown */
 	uint32_t syn_retries;		/* net.ipv4.tcp_syn_retries as we began; 0 unknown */
 	bool errors_reported;		/* the trace has inet_sk_error_report */

@@ -60,10 +60,13 @@ bool join_is_behind(const struct join *j)
 }
 
 /* NFLOG gives no time of sending for what leaves this host. When the queue was last empty, all
- * that had been sent a flush timeout before was read. */
+ * that had been sent a flush timeout before was read. Before the first reading there was nobody to
+ * send it to. */
 uint64_t join_sent_after(const struct join *j)
 {
-	return j->packets_read_ns > JOIN_CONFIRM_NS ? j->packets_read_ns - JOIN_CONFIRM_NS : 0;
+	if (j->packets_read_ns > j->config.bound_ns + JOIN_CONFIRM_NS)
+		return j->packets_read_ns - JOIN_CONFIRM_NS;
+	return j->config.bound_ns;
 }
 
 /* It is, if every connect since the packet can have been sent is known: an earlier user of the

@@ -54,6 +54,7 @@ int trace_new(struct trace **out, const struct trace_config *config)
 	if (!t)
 		return -ENOMEM;
 	t->config = *config;
+	t->lost_ns = config->begun_ns;
 	*out = t;
 	return 0;
 }

@@ -14,6 +14,7 @@ struct trace_config {
 	struct flow_table *flows;		/* borrowed */
 	struct process_table *processes;	/* borrowed */
 	bool loopback;		/* follow connects to loopback, too */
+	uint64_t begun_ns;	/* CLOCK_MONOTONIC: nothing is known of before */
 };
 
 /* What an event has changed about a flow: bits. */

@@ -76,6 +76,33 @@ equal "a reused pid is two entities" "$(select_records ".process.pid == $pid and
 	.event.action == \"connection_attempted\"" | jq -r .process.entity_id | sort -u | wc -l)" 2
 equal "every owner is known by the trace" "$(select_records '
 	.event.action == "connection_attempted"' | jq -r .nfwho.owner | sort -u)" trace
+
+# Rules that stand already log as soon as somebody listens, and only then /proc is read: what comes in
+# the first reading has waited for that.
+background "$HERE" python3 -c '
+import os, signal
+for _ in range(300):
+    if os.fork() == 0:
+        signal.pause()
+print("ready", flush=True)
+signal.pause()' >"$work/crowd"
+wait_for 20 grep -q ready "$work/crowd"
+here "$NFWHO" rules show >"$work/rules.nft"
+here nft -f "$work/rules.nft"
+here "$load" busy --to "$peer4:80" --to "[$peer6]:80" --count $((900 / slow)) --rate $((300 / slow)) \
+	--seconds 20 --truth "$work/first.tsv" >/dev/null &
+loading=$!
+children+=("$loading")
+pause 0.3
+collector_start --trace on --ruleset static || finish
+wait "$loading"
+check "what the first reading brings is written" wait_records 10 $((100 / slow)) \
+	'.event.action == "connection_attempted"'
+collector_stop
+equal "and its owners are known by the trace" "$(select_records '
+	.event.action == "connection_attempted"' | jq -r .nfwho.owner | sort -u)" trace
+here nft delete table inet nfwho
+
 [[ -d /proc/sys/net/sctp ]] || modprobe -q sctp 2>/dev/null ||
 	skip "SCTP" "this kernel has no SCTP"
 finish

@@ -111,9 +111,12 @@ static int set_up(void **state)
 	    process_table_new(&w->processes, &processes))
 		return -1;
 	owner.processes = w->processes;
-	trace = (struct trace_config) { .flows = w->flows, .processes = w->processes };
+	trace = (struct trace_config) {
+		.flows = w->flows, .processes = w->processes, .begun_ns = BEGIN_NS,
+	};
 	if (owner_new(&w->owner, &owner) || trace_new(&w->trace, &trace) || route_open(&w->route))
 		return -1;
+	config.bound_ns = BEGIN_NS + 1;
 	config.net_ns = (uint32_t)st.st_ino;
 	config.flows = w->flows;
 	config.processes = w->processes;
@@ -267,6 +270,48 @@ static void a_packet_finds_its_connect_and_its_retransmission_the_same(void **st
 	wait_out(w);
 	assert_int_equal(w->ended, 1);
 	assert_int_equal(w->reason[0], REASON_ABORTED);
+}
+
+/* Long after the group was bound, as on a machine that is busy or slow. */
+static void what_is_read_first_is_named(void **state)
+{
+	struct world *w = *state;
+
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 7);
+	pass(w, 200 * MS);
+	connects(w, 1, 2);
+	route(w, 1, 40001);
+	packet(w, 40001, 8);
+	settle(w, true);
+	assert_int_equal(w->started, 2);
+	expect(w, 7, 0);
+	expect(w, 8, 1);
+}
+
+/* An earlier run's group has packets that were sent before the trace, by whoever had the tuple then. */
+static void what_may_be_older_than_the_trace_is_not_named(void **state)
+{
+	struct world *w = *state;
+
+	w->join.config.bound_ns = 0;
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 7);
+	settle(w, true);
+	connects(w, 0, 2);
+	route(w, 0, 40001);
+	packet(w, 40001, 8);
+	wait_out(w);
+	assert_int_equal(w->started, 2);
+	expect(w, 7, -1);
+	expect(w, 8, -1);
+	connects(w, 0, 3);
+	route(w, 0, 40002);
+	packet(w, 40002, 9);
+	settle(w, true);
+	expect(w, 9, 0);
 }
 
 /* Two connects to one address, neither port known: nobody is named before a transition tells. */
@@ -789,6 +834,8 @@ int main(void)
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(a_packet_finds_its_connect_and_its_retransmission_the_same),
+		TEST(what_is_read_first_is_named),
+		TEST(what_may_be_older_than_the_trace_is_not_named),
 		TEST(of_two_pending_connects_none_is_taken_by_its_order),
 		TEST(a_tuple_used_twice_is_told_apart_when_all_is_read),
 		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
