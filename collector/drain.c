@@ -243,8 +243,8 @@ static void count_sources(struct collector *c)
 
 /* Less than was received, or numbered: a table took its count with it, a static rule counted while we
  * were binding, or somebody set counters back, as anybody may who may change a ruleset. From there on
- * it is exact again. */
-static void make_up(struct collector *c, uint64_t missing)
+ * it is exact again. read: the counters were read just now, and are not those of an earlier ledger. */
+static void make_up(struct collector *c, uint64_t missing, bool read)
 {
 	if (!c->ledger.matched_approximate)
 		log_warning("the rules' counter says %" PRIu64 " packets less than were received: it "
@@ -252,7 +252,8 @@ static void make_up(struct collector *c, uint64_t missing)
 			    c->options->group);
 	c->ledger.matched_approximate = true;
 	c->ledger.matched += missing;
-	c->before.matched -= missing;
+	if (read)
+		c->before.matched -= missing;
 }
 
 static void count_matched(struct collector *c)
@@ -260,17 +261,19 @@ static void count_matched(struct collector *c)
 	struct ledger *ledger = &c->ledger;
 	uint64_t known = ledger->received + ledger->sequence_gap + ledger->lost_tail;
 	struct ruleset_counts counts;
+	bool read;
 
 	if (!c->ruleset)
 		return;
-	if (ruleset_counters(c->ruleset, &counts) == 0) {
+	read = ruleset_counters(c->ruleset, &counts) == 0;
+	if (read) {
 		ledger->matched_known = true;
 		ledger->limited = counts.limited - c->before.limited;
 		ledger->matched = counts.matched - c->before.matched + ledger->limited;
 		ledger->filtered_by_rule = counts.filtered - c->before.filtered;
 	}
 	if (ledger->matched_known && ledger->matched < known + ledger->limited)
-		make_up(c, known + ledger->limited - ledger->matched);
+		make_up(c, known + ledger->limited - ledger->matched, read);
 }
 
 /* What is missing from records because we could not ask: once for each ledger, while it goes on. */

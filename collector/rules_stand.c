@@ -104,28 +104,34 @@ static int stand(struct collector *c, const struct ruleset_config *config)
 	return err;
 }
 
+/* What is accounted for may lie below zero: of a table made anew more is known than was read. */
+static bool is_less(uint64_t a, uint64_t b)
+{
+	return (int64_t)(a - b) < 0;
+}
+
 /* Anybody who may change a ruleset may set counters back, those of an owned table too. */
 static bool were_set_back(const struct ruleset_counts *now, const struct ruleset_counts *before)
 {
-	return now->matched < before->matched || now->limited < before->limited ||
-	       now->filtered < before->filtered;
+	return is_less(now->matched, before->matched) || is_less(now->limited, before->limited) ||
+	       is_less(now->filtered, before->filtered);
 }
 
-/* What the last run's rules logged that nobody will read any more, as its group is not ours. By a look
- * of its own: the counters of ours begin with the table that we take. */
+/* What the last run's rules logged that nobody will read any more, as its group is not ours, and that
+ * is not in its account as untold. By a look of its own: the counters of ours begin with the table that
+ * we take. */
 static uint64_t left_unread(const struct collector *c, const struct ruleset_config *config)
 {
 	const struct account_sums *sums = &c->handover.account.sums;
-	struct ruleset_counts counts;
+	uint64_t told = sums->counts.matched + sums->pending, matched, unread = 0;
 	struct ruleset *r = NULL;
 	enum ruleset_state state;
-	uint64_t unread = 0;
 
 	if (c->group_taken || !sums->known || ruleset_open(&r, config))
 		return 0;
 	if (ruleset_inspect(r, &state, NULL) == 0 && is_last_runs(c, r) &&
-	    ruleset_counters(r, &counts) == 0 && !were_set_back(&counts, &sums->counts))
-		unread = counts.matched - sums->counts.matched;
+	    ruleset_matched(r, &matched) == 0 && !is_less(matched, told))
+		unread = matched - told;
 	ruleset_close(r);
 	return unread;
 }
@@ -158,9 +164,9 @@ int rules_stand(struct collector *c)
 
 	/* What the last run had read and not told of. */
 	c->ledger.lost_tail = c->handover.account.sums.pending;
+	rules_config(c->options, &config);
+	c->ledger.lost_tail += left_unread(c, &config);
 	if (c->options->ruleset != RULESET_MODE_NONE) {
-		rules_config(c->options, &config);
-		c->ledger.lost_tail += left_unread(c, &config);
 		err = stand(c, &config);
 		if (err < 0)
 			rules_complain(err, c->ruleset);

@@ -54,6 +54,13 @@ void counter_begin_again(struct counter *counter)
 	counter->seen = 0;
 }
 
+void counter_follow(struct counter *counter, struct nl *nl, const char *name)
+{
+	counter_begin_again(counter);
+	if (counter_read(counter, nl, name, 0) == 0)
+		counter->before -= counter->seen;
+}
+
 uint64_t counter_packets(const struct counter *counter)
 {
 	return counter->before + counter->seen;

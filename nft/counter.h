@@ -15,8 +15,11 @@ struct counter {
  * value was taken), or it is gone; or -errno. */
 int counter_read(struct counter *counter, struct nl *nl, const char *name, uint32_t rules);
 
-/* The table was made anew. */
+/* The table was made anew, by us: from zero. */
 void counter_begin_again(struct counter *counter);
+
+/* The same by others, who may have given it any value: that is not counted. */
+void counter_follow(struct counter *counter, struct nl *nl, const char *name);
 
 uint64_t counter_packets(const struct counter *counter);
 

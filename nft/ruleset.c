@@ -25,7 +25,8 @@ struct ruleset {
 	struct monitor *monitor;
 	struct counter matched, limited, filtered;
 	struct filter filter;	/* of an owned table */
-	uint64_t table_handle;	/* whose counters these are; 0 unknown */
+	uint64_t table_handle;	/* whose counters these are; 0: there is no table */
+	bool followed;		/* that is known, and the next table is another one */
 	uint32_t log_rules;
 	uint32_t stop_rules;	/* those of the filter that count */
 	bool owned;		/* a table of this socket: it has a filter's chain and counter */
@@ -135,6 +136,13 @@ static void begin_counters_again(struct ruleset *r)
 	r->table_handle = 0;
 }
 
+static void follow_counters(struct ruleset *r)
+{
+	counter_follow(&r->matched, &r->nl, RULE_COUNTER_MATCHED);
+	counter_follow(&r->limited, &r->nl, RULE_COUNTER_LIMITED);
+	counter_follow(&r->filtered, &r->nl, RULE_COUNTER_FILTERED);
+}
+
 int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owner_portid)
 {
 	struct standing standing;
@@ -143,8 +151,9 @@ int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owne
 	if (err)
 		return err;
 	/* Not told by their values: the new ones may have passed the old ones by now. */
-	if (r->table_handle && standing.handle != r->table_handle)
-		begin_counters_again(r);
+	if (r->followed && standing.handle != r->table_handle)
+		follow_counters(r);
+	r->followed = true;
 	r->table_handle = standing.handle;
 	*state = state_of(&standing);
 	if (owner_portid)
@@ -280,7 +289,8 @@ int ruleset_create(struct ruleset *r, bool owned)
 	r->silent = false;
 	r->owned = owned;
 	begin_counters_again(r);
-	if (standing_read(&r->nl, &r->config, &standing) == 0)
+	r->followed = standing_read(&r->nl, &r->config, &standing) == 0;
+	if (r->followed)
 		r->table_handle = standing.handle;
 	return 0;
 }
@@ -329,12 +339,13 @@ int ruleset_counters(struct ruleset *r, struct ruleset_counts *counts)
 	uint32_t log_rules = r->silent ? 0 : r->log_rules;
 	uint32_t limit_rules = r->config.limit_per_second ? log_rules : 0;
 	uint32_t stop_rules = r->silent ? 0 : r->stop_rules;
+	/* Each of them, before a table goes of which a rule is gone already. */
 	int err = counter_read(&r->matched, &r->nl, RULE_COUNTER_MATCHED, log_rules);
+	int limited_err = counter_read(&r->limited, &r->nl, RULE_COUNTER_LIMITED, limit_rules);
+	int filtered_err = r->owned ? counter_read(&r->filtered, &r->nl, RULE_COUNTER_FILTERED,
+						   stop_rules) : 0;
 
-	if (!err)
-		err = counter_read(&r->limited, &r->nl, RULE_COUNTER_LIMITED, limit_rules);
-	if (!err && r->owned)
-		err = counter_read(&r->filtered, &r->nl, RULE_COUNTER_FILTERED, stop_rules);
+	err = err ? err : limited_err ? limited_err : filtered_err;
 	if (err)
 		return err;
 	*counts = (struct ruleset_counts) {
@@ -352,6 +363,15 @@ void ruleset_counted_before(const struct ruleset *r, struct ruleset_counts *coun
 		.limited = r->limited.before,
 		.filtered = r->filtered.before,
 	};
+}
+
+int ruleset_matched(struct ruleset *r, uint64_t *packets)
+{
+	struct counter counter = { 0 };
+	int err = counter_read(&counter, &r->nl, RULE_COUNTER_MATCHED, 0);
+
+	*packets = counter_packets(&counter);
+	return err;
 }
 
 int ruleset_loggers(struct ruleset *r, uint32_t *rules)

@@ -105,6 +105,8 @@ done
 tell argument --label=turn=upgraded >/dev/null
 wait_for 20 enough $((count * 3 / 4))
 equal "it is restarted with other options" "$(tell restart)" "ended 0 ready"
+removed=$(tell removed)
+equal "what goes on to be used is not taken back meanwhile" "${removed% rules}" connects
 wait "$loading"
 tail -n +2 "$work/held.tsv" >>"$work/truth.tsv"
 wait_for 20 enough $((count + 40))
@@ -168,6 +170,23 @@ all_read()
 			END { exit !found }' /proc/self/net/netlink
 }
 
+# Of the run that begins, or ended, after $marked lines.
+first_ledger()
+{
+	tail -n +$((marked + 1)) "$log" | grep -m 1 '"action":"ledger"'
+}
+last_ledger()
+{
+	tail -n +$((marked + 1)) "$log" | grep '"action":"ledger"' | tail -n 1
+}
+
+# Whether it adds up, what is told as lost, and whether it says that it is no exact count.
+exactness()
+{
+	jq -c '.nfwho.ledger | [.matched == .received + .sequence_gap + .lost_tail,
+		.sequence_gap + .lost_tail, .matched_approximate]'
+}
+
 # killed_between RULES PORT: killed, it leaves an account of what it had not written, also if it had no
 # time to tell of what the one before left; each third run lives to tell.
 killed_between()
@@ -188,6 +207,8 @@ killed_between()
 	wait "$loading"
 	equal "killed ten times it starts at once ($rules)" "$account" \
 		"$(printf 'ended 9, ready, ended 9, ready, ended 0, ready. %.0s' 1 2 3 4 5)"
+	# What the last one that was killed had read and not noted is missed with the next packet.
+	here "$load" short --to "$peer4:81" --count 1 --truth "$work/next.tsv" >/dev/null
 	check "all is read ($rules)" wait_for 10 all_read
 	equal "it stops ($rules)" "$(tell stop)" "ended 0"
 	tail -n +$((marked + 1)) "$log" >"$work/killed.json"
@@ -222,9 +243,7 @@ marked=$(wc -l <"$log")
 here "$load" short --to "$peer4:81" --count 5 --truth "$work/gap.tsv" >/dev/null
 check "all is read" wait_for 10 all_read
 equal "it stops" "$(tell stop)" "ended 0"
-equal "and its ledger is exact" "$(tail -n +$((marked + 1)) "$log" | jq -c 'select(
-	.event.action == "ledger").nfwho.ledger | [.matched, .received, .matched_approximate]')" \
-	'[5,5,null]'
+equal "and its ledger is exact" "$(last_ledger | exactness)" '[true,0,null]'
 tell argument --ruleset=owned >/dev/null
 equal "it starts again with its own" "$(tell start)" ready
 
@@ -249,44 +268,34 @@ wait "$loading" 2>/dev/null
 
 # Anybody who may change a ruleset may do that, an owned table's too: who runs then says so, and who
 # comes after is exact.
-first_ledger()
-{
-	tail -n +$((marked + 1)) "$log" | grep -m 1 '"action":"ledger"'
-}
-last_ledger()
-{
-	tail -n +$((marked + 1)) "$log" | grep '"action":"ledger"' | tail -n 1
-}
-exactness()
-{
-	jq -c '.nfwho.ledger | [.matched == .received + .sequence_gap + .lost_tail, .matched_approximate]'
-}
 marked=$(wc -l <"$log")
 here "$load" short --to "$peer4:81" --count 5 --truth "$work/gap.tsv" >/dev/null
 check "all is read" wait_for 10 all_read
 here nft reset counters table inet nfwho >/dev/null
-tell argument --ledger-interval=1 >/dev/null
 equal "it is restarted after its counters were set back" "$(tell restart)" "ended 0 ready"
-equal "its ledger adds up, and says how" "$(last_ledger | exactness)" '[true,true]'
+equal "its ledger adds up, and says how" "$(last_ledger | exactness | jq -c '[.[0], .[2]]')" \
+	'[true,true]'
 marked=$(wc -l <"$log")
 here "$load" short --to "$peer4:81" --count 5 --truth "$work/gap.tsv" >/dev/null
 check "all is read" wait_for 10 all_read
 equal "it stops" "$(tell stop)" "ended 0"
-equal "the next run's is exact" "$(last_ledger | exactness)" '[true,null]'
+equal "the next run's is exact" "$(last_ledger | exactness)" '[true,0,null]'
 here nft reset counters table inet nfwho >/dev/null
+tell argument --ledger-interval=1 >/dev/null
 marked=$(wc -l <"$log")
 equal "it starts after they were set back while nobody ran" "$(tell start)" ready
 wait_for 10 first_ledger >/dev/null
-equal "its ledger adds up, and says how" "$(first_ledger | exactness)" '[true,true]'
+equal "its ledger adds up, and says how" "$(first_ledger | exactness)" '[true,0,true]'
 
 tell argument --protocols=tcp,udp >/dev/null
 equal "other rules replace those that stand" "$(tell restart)" "ended 0 ready"
 check "they are there" grep -q udp <(here nft list table inet nfwho)
 tell argument --group=618 >/dev/null
+tell argument --protocols=tcp,udp,icmp >/dev/null
 equal "it stops" "$(tell stop)" "ended 0"
 here "$load" short --to "$peer4:81" --count 7 --truth "$work/gap.tsv" >/dev/null
 marked=$(wc -l <"$log")
-equal "another group replaces the one that was bound" "$(tell start)" ready
+equal "another group, and other rules, replace what was bound" "$(tell start)" ready
 wait_for 10 first_ledger >/dev/null
 equal "and what was logged to that one is told as lost" \
 	"$(first_ledger | jq .nfwho.ledger.lost_tail)" 7
