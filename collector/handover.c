@@ -55,6 +55,14 @@ static unsigned long number(const char *name)
 	return text ? strtoul(text, NULL, 10) : 0;
 }
 
+/* Which socket or file in memory a descriptor is, whatever its number; 0: unknown. */
+static ino_t inode(int fd)
+{
+	struct stat st;
+
+	return fd >= 0 && fstat(fd, &st) == 0 ? st.st_ino : 0;
+}
+
 static void file_under(struct handover *h, const char *name, size_t len, int fd)
 {
 	fcntl(fd, F_SETFD, FD_CLOEXEC);
@@ -67,6 +75,7 @@ static void file_under(struct handover *h, const char *name, size_t len, int fd)
 		if (strlen(names[i]) != len || memcmp(names[i], name, len) != 0 || h->fds[i] >= 0)
 			continue;
 		h->fds[i] = fd;
+		h->had[i] = inode(fd);
 		return;
 	}
 	close(fd);
@@ -160,7 +169,7 @@ int handover_take(struct handover *h, enum handover_kind kind)
 void handover_keep(const struct handover *h, const struct notify *n, enum handover_kind kind,
 		   int fd)
 {
-	if (!h->kept)
+	if (!h->kept || (h->had[kind] && inode(fd) == h->had[kind]))
 		return;
 	notify_forget(n, names[kind]);
 	if (fd >= 0)

@@ -4,13 +4,15 @@
 
 A service manager as far as its fd store goes: starts PROGRAM, keeps what it is given, hands it to
 the next one. Reads commands, a line each, and answers each with a line:
-start | stop | kill | restart | argument TEXT (one more from the next start on) | names"""
+start | stop | kill | restart | argument TEXT (one more from the next start on) |
+names | removed (names that were taken back since the last start)"""
 import array, os, select, signal, socket, sys
 
 path, program = sys.argv[1], sys.argv[2:]
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
 manager.bind(path)
 store, child = [], 0		# (name, descriptor)
+removed = set()
 
 
 def take(timeout):
@@ -24,6 +26,7 @@ def take(timeout):
         if level == socket.SOL_SOCKET and kind == socket.SCM_RIGHTS:
             fds.frombytes(data)
     if "FDSTOREREMOVE" in words:
+        removed.add(words["FDNAME"])
         for entry in [e for e in store if e[0] == words["FDNAME"]]:
             os.close(entry[1])
             store.remove(entry)
@@ -35,6 +38,7 @@ def take(timeout):
 
 def start():
     global child
+    removed.clear()
     child = os.fork()
     if child == 0:
         spare = [os.dup(fd) for _, fd in store]
@@ -76,6 +80,8 @@ for line in sys.stdin:
         answer = "added"
     elif word == "names":
         answer = " ".join(sorted(name for name, _ in store))
+    elif word == "removed":
+        answer = " ".join(sorted(removed))
     print(answer, flush=True)
 if child:
     os.kill(child, signal.SIGKILL)
