@@ -94,7 +94,7 @@ static bool parse(struct fault *f, char **argv)
 	return f->first && f->first <= f->last;
 }
 
-/* Where the C library's code is in the process, once it is there. */
+/* Where the C library's code is in the process, once it is there: libc-2.31.so before glibc 2.34. */
 static void find_library(pid_t pid, struct library *library)
 {
 	char path[64], line[512], access[8], *name;
@@ -105,7 +105,7 @@ static void find_library(pid_t pid, struct library *library)
 	maps = fopen(path, "re");
 	while (maps && fgets(line, sizeof(line), maps)) {
 		name = strrchr(line, '/');
-		if (name && strncmp(name, "/libc.so", 8) == 0 &&
+		if (name && (!strncmp(name, "/libc.so", 8) || !strncmp(name, "/libc-", 6)) &&
 		    sscanf(line, "%" SCNx64 "-%" SCNx64 " %7s", &begin, &end, access) == 3 &&
 		    access[2] == 'x')
 			*library = (struct library) { begin, end };

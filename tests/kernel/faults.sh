@@ -153,9 +153,10 @@ known_calls()
 # them the others.
 representative()
 {
-	local call calls=
+	local call calls= least=30
 
 	if ((sanitized)); then
+		least=10
 		calls=$refusing
 		working='newfstatat openat read write'
 	else
@@ -172,6 +173,8 @@ representative()
 		at_work "$call" "$(errnos "$call" | cut -d ' ' -f 1)"
 	done
 	verdict "a call that fails at work"
+	echo "# $struck of the calls were made to fail"
+	check "they were made to fail" test "$struck" -ge "$least"
 }
 
 netns_pair

@@ -10,7 +10,7 @@ on=$work/on		# there while the fault lasts
 program=$NFWHO
 options=()
 befall=file_made relent=file_removed	# functions: the fault begins, and ends
-status=0 seen=0 failures=0 problems='' bad=0 recovers=0
+status=0 seen=0 failures=0 struck=0 problems='' bad=0 recovers=0
 brief=0		# no fault at work: only start and stop
 must_tell=0	# whatever the counts say, what is not sound has to be told
 
@@ -72,6 +72,7 @@ end()
 	collector=
 	seen=0 failures=0
 	((counted)) && wait_for 5 test -s "$told" && read -r seen failures <"$told"
+	struck=$((struck + (failures > 0)))
 }
 
 file_made()
