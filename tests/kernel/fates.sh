@@ -8,9 +8,9 @@ fates=$here_dir/fates.py
 export PATIENCE=$((1 + slow / 4))
 
 # The obstacles. Forgetting is made quick, so that the ends need not be waited for minutes, but not
-# where either side may still have to close: whoever is not run for a second would be forgotten. That there
-# is no neighbour is known before the SYN would be sent again: with the last of them under way an
-# older kernel (5.10) takes that for a timeout.
+# where either side may still have to close: whoever is not run for a second would be forgotten. That
+# there is no neighbour is known before the SYN would be sent again: with the last of them under way
+# an older kernel (5.10) takes that for a timeout.
 obstruct()
 {
 	sysctl_in "$HERE" net.ipv{4,6}.neigh.eth0.{mcast_solicit=1,retrans_time_ms=300} \

@@ -185,7 +185,8 @@ run_durations()
 		compared "a connection of $ms ms lived that long, within $within ms ($*)" \
 			"$work/truth.$ms" --at-least durations=$known --at-most duration_off_ms=$within
 	done
-	check "how long some of them lived is known ($*)" test "$(count_records "$lasted")" -ge 2
+	((known == 0)) ||
+		check "how long some of them lived is known ($*)" test "$(count_records "$lasted")" -ge 2
 }
 
 netns_pair
