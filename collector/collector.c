@@ -354,7 +354,7 @@ static int open_group(struct collector *c)
 	if (take_over_group(c, &config))
 		return 0;
 	collector_read_clocks(c);
-	c->bound_ns = c->join.now_ns;
+	c->join.config.bound_ns = c->join.now_ns;
 	err = nflog_group_open(&c->nflog, &config);
 	if (err)
 		complain_group(c, err);
@@ -394,11 +394,11 @@ static int open_join(struct collector *c)
 		.ct = c->ct,
 		.route = c->route,
 		.ledger = &c->ledger,
-		.bound_ns = c->bound_ns,
 		.net_ns = c->host.net_ns,
 		.errors_reported = c->perf && perf_reports_errors(c->perf),
 		.own_rules = own_rules && c->options->conntrack,
 		.output_logged = own_rules && c->options->hooks & RULESET_OUTPUT,
+		.rules_limit = c->options->rule_limit,
 		.loopback = c->options->loopback,
 		.starts_only = !collector_follows_ends(c->options),
 		.untracked_prefix = own_rules ? RULESET_PREFIX_UNTRACKED : NULL,
@@ -447,6 +447,7 @@ static int take_older_connects(struct collector *c)
 
 	if (!c->trace || diag_open(&diag))
 		return 0;
+	collector_read_clocks(c);
 	err = diag_dump_connecting(diag, take_connecting, &c->join);
 	diag_close(diag);
 	if (err)
@@ -467,9 +468,9 @@ int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
 		receive_handover, know_host, enter, open_outputs, open_metrics, open_tables,
-		open_trace, takeover_missed, open_lookup, open_conntrack, open_group, open_limit,
+		open_trace, takeover_missed, open_lookup, open_conntrack, open_limit,
 		open_join, give_up_rights, read_processes, takeover_connections,
-		take_older_connects, rules_stand, guard_open,
+		take_older_connects, open_group, rules_stand, guard_open,
 		take_older_connections,
 	};
 

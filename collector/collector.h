@@ -65,7 +65,6 @@ struct collector {
 	bool counting;		/* connects are counted, for the next run */
 	bool conntrack_taken;	/* over from the last run, with what is queued */
 	bool group_taken;	/* the same */
-	uint64_t bound_ns;	/* when, if it is not; CLOCK_MONOTONIC */
 	bool colour;		/* text for a terminal that wants it */
 	bool reader_gone;	/* stdout's: time to stop */
 	uint32_t executed[256];	/* pids whose programs are new and not read yet */

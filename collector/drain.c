@@ -361,6 +361,8 @@ void collector_stop(struct collector *c)
 		stop_for_the_next(c);
 		return;
 	}
+	collector_read_clocks(c);
+	join_rules_gone(&c->join, c->join.now_ns);
 	if (c->ruleset && c->ruleset_owned)
 		ruleset_silence(c->ruleset);
 	nflog_unbind(c->nflog);

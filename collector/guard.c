@@ -206,10 +206,12 @@ static void found_wrong(struct collector *c, const char *what, bool restorable)
 	if (!err) {
 		g->rules.missing = false;
 		g->stood_real_ns = c->join.now_real_ns;
+		join_rules_changed(&c->join);
 		tell(c, &g->rules, c->join.now_real_ns, true);
 		return;
 	}
 	g->rules.missing = true;
+	join_rules_gone(&c->join, 1);	/* since when is known by wall time at best */
 	if (news)
 		tell(c, &g->rules, 0, false);
 	if (restorable && news)
@@ -226,6 +228,7 @@ static void found_right(struct collector *c)
 	if (!g->rules.missing)
 		return;
 	g->rules.missing = false;
+	join_rules_changed(&c->join);
 	tell(c, &g->rules, c->join.now_real_ns, false);
 }
 
@@ -238,8 +241,10 @@ static void inspect(struct collector *c)
 	int err = look(c, &what, &restorable);
 
 	/* Loaded anew by somebody: his, to be left standing. */
-	if (ruleset_table(g->ruleset) && ruleset_table(g->ruleset) != table)
+	if (ruleset_table(g->ruleset) && ruleset_table(g->ruleset) != table) {
 		c->ruleset_owned = false;
+		join_rules_changed(&c->join);
+	}
 	g->retry_ns = 0;
 	if (err)
 		g->retry_ns = c->join.now_ns + RETRY_NS;
@@ -354,6 +359,10 @@ void guard_check_group(struct collector *c)
 		begin_group(c, portid);
 	g->group.missing = nflog_rebind(c->nflog) != 0;
 	collector_read_clocks(c);
+	if (g->group.missing)
+		join_rules_gone(&c->join, 1);
+	else
+		join_rules_changed(&c->join);
 	if (!g->group.missing) {
 		g->bound_real_ns = c->join.now_real_ns;
 		tell(c, &g->group, c->join.now_real_ns, true);

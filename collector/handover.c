@@ -72,8 +72,13 @@ static void file_under(struct handover *h, const char *name, size_t len, int fd)
 		return;
 	}
 	for (int i = 0; i < HANDOVER_KINDS; i++) {
-		if (strlen(names[i]) != len || memcmp(names[i], name, len) != 0 || h->fds[i] >= 0)
+		if (strlen(names[i]) != len || memcmp(names[i], name, len) != 0)
 			continue;
+		/* Two of a name: taken back, and one given, at the end of the start. */
+		if (h->fds[i] >= 0) {
+			h->had[i] = 0;
+			break;
+		}
 		h->fds[i] = fd;
 		h->had[i] = inode(fd);
 		return;
@@ -207,20 +212,25 @@ ssize_t handover_read_flows(struct handover *h, void **list)
 	struct stat st;
 
 	*list = NULL;
-	if (fd < 0 || !h->received)
+	if (fd < 0)
 		return 0;
 	if (fstat(fd, &st) < 0)
 		return -errno;
-	if (st.st_size <= 0 || st.st_size > OPEN_FLOWS_BYTES_MAX)
-		return st.st_size ? -EFBIG : 0;
-	*list = malloc((size_t)st.st_size);
-	if (!*list)
-		return -ENOMEM;
-	while (at < st.st_size && (n = pread(fd, (char *)*list + at, st.st_size - at, at)) > 0)
+	if (!h->received || st.st_size <= 0)
+		n = 0;
+	else if (st.st_size > OPEN_FLOWS_BYTES_MAX)
+		n = -EFBIG;
+	else if (!(*list = malloc((size_t)st.st_size)))
+		n = -ENOMEM;
+	while (*list && at < st.st_size &&
+	       (n = pread(fd, (char *)*list + at, st.st_size - at, at)) > 0)
 		at += n;
-	if (ftruncate(fd, 0) < 0)
-		n = -1;
-	return n < 0 ? -errno : at;
+	if (*list && n < 0)
+		n = -errno;
+	/* Whatever became of it, it is not the next one's. */
+	if (ftruncate(fd, 0) < 0 && n >= 0)
+		n = -errno;
+	return n < 0 ? n : at;
 }
 
 FILE *handover_write_flows(struct handover *h)

@@ -120,14 +120,15 @@ static bool were_set_back(const struct ruleset_counts *now, const struct ruleset
 /* What the last run's rules logged that nobody will read any more, as its group is not ours, and that
  * is not in its account as untold. By a look of its own: the counters of ours begin with the table that
  * we take. */
-static uint64_t left_unread(const struct collector *c, const struct ruleset_config *config)
+static uint64_t left_unread(const struct collector *c, struct ruleset_config config)
 {
 	const struct account_sums *sums = &c->handover.account.sums;
 	uint64_t told = sums->counts.matched + sums->pending, matched, unread = 0;
 	struct ruleset *r = NULL;
 	enum ruleset_state state;
 
-	if (c->group_taken || !sums->known || ruleset_open(&r, config))
+	config.conntrack = true;	/* any that can be said */
+	if (c->group_taken || !sums->known || ruleset_open(&r, &config))
 		return 0;
 	if (ruleset_inspect(r, &state, NULL) == 0 && is_last_runs(c, r) &&
 	    ruleset_matched(r, &matched) == 0 && !is_less(matched, told))
@@ -165,7 +166,7 @@ int rules_stand(struct collector *c)
 	/* What the last run had read and not told of. */
 	c->ledger.lost_tail = c->handover.account.sums.pending;
 	rules_config(c->options, &config);
-	c->ledger.lost_tail += left_unread(c, &config);
+	c->ledger.lost_tail += left_unread(c, config);
 	if (c->options->ruleset != RULESET_MODE_NONE) {
 		err = stand(c, &config);
 		if (err < 0)
@@ -174,6 +175,9 @@ int rules_stand(struct collector *c)
 			return -1;
 		begin_counting(c);
 	}
+	/* What connected before was not logged. */
+	collector_read_clocks(c);
+	join_rules_changed(&c->join);
 	/* The table is told of from its first moment on. */
 	collector_note(c);
 	return 0;

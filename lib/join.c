@@ -70,6 +70,13 @@ void join_conntrack_lost(struct join *j)
 void join_rules_changed(struct join *j)
 {
 	j->unmatched_ns = j->now_ns;
+	j->unlogged_ns = 0;
+}
+
+void join_rules_gone(struct join *j, uint64_t since_ns)
+{
+	if (!j->unlogged_ns || since_ns < j->unlogged_ns)
+		j->unlogged_ns = since_ns;
 }
 
 bool join_is_logged(const struct join *j, uint8_t protocol)
@@ -287,7 +294,7 @@ static bool is_again(const struct flow *f, const struct nflog_packet *packet)
 static struct flow *packet_flow(struct join *j, const struct nflog_packet *packet, bool *again)
 {
 	const struct packet *p = &packet->packet;
-	struct flow *f, *waiting = NULL;
+	struct flow *f, *waiting = NULL, *earlier = NULL;
 	unsigned int connects = 0;
 
 	*again = false;
@@ -299,6 +306,8 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 				return f;
 			continue;
 		}
+		if (f->seen & FLOW_EARLIER)
+			earlier = f;
 		if (f->seen & FLOW_CONNECT) {
 			if (join_was_over(f, join_sent_after(j)) ||
 			    !join_may_send(j, f, packet->hook) || connects++)
@@ -308,10 +317,13 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 			waiting = f;
 		}
 	}
-	/* Several: settle.c tells them apart, or leaves it. */
+	/* Several: settle.c tells them apart, or leaves it. So it does where another network namespace may
+	 * be its: what connected here may be in a ring that was read before. */
 	if (connects > 1)
 		return NULL;
-	if (connects == 1 && !join_surely_first(j, waiting, packet->hook, join_sent_after(j)))
+	if (connects == 1 && (!join_surely_from_here(j, waiting) ||
+			      join_is_another(earlier, waiting) ||
+			      !join_surely_first(j, waiting, packet->hook, join_sent_after(j))))
 		return NULL;
 	return waiting;
 }

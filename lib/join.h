@@ -49,6 +49,7 @@ struct join_config {
 	bool errors_reported;		/* the trace has inet_sk_error_report */
 	bool own_rules;			/* our ruleset logs: it matched by conntrack state */
 	bool output_logged;		/* it logs what leaves this host's sockets */
+	bool rules_limit;		/* but not more of it than so much a second */
 	bool loopback;			/* loopback is logged, too */
 	bool starts_only;		/* nothing is told of what becomes of a connection, nor does the
 					 * trace tell of closes */
@@ -78,6 +79,8 @@ struct join {
 	uint64_t ct_lost_ns;
 	uint64_t unmatched_ns;		/* when a packet last fitted several connects, or the rules
 					 * were changed: a connect may seem not to have sent any */
+	uint64_t unlogged_ns;		/* since when nothing may be logged, so that no connect sends
+					 * any; 0: it is */
 	struct resume resume;
 	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
@@ -108,13 +111,18 @@ void join_packet(struct join *j, const struct nflog_packet *packet);
 void join_trace(struct join *j, const struct perf_event *event);
 void join_conntrack(struct join *j, const struct ct_entry *entry);
 
-/* A socket that was connecting before the trace began. */
+/* A socket that was connecting at the clock's instant, or a moment later, perhaps since before the
+ * trace began. */
 void join_connecting(struct join *j, const struct tuple *tuple);
 
-/* Packets, or conntrack messages, were lost up to now; what the rules log was another choice. */
+/* Packets, or conntrack messages, were lost up to now. */
 void join_nflog_lost(struct join *j);
 void join_conntrack_lost(struct join *j);
+
+/* Up to now the rules logged another choice, or nothing; from since_ns on (CLOCK_MONOTONIC) they may log
+ * nothing, until they are said to have changed. */
 void join_rules_changed(struct join *j);
+void join_rules_gone(struct join *j, uint64_t since_ns);
 
 /* Decides what can be decided, hands on starts and ends, lets time pass. All that was queued in
  * the kernel before the clock's instant must have gone in: packets, then trace, then conntrack. */
@@ -139,13 +147,16 @@ const uint32_t *join_shared_with(const struct join *j, const struct flow *f, uns
  * connects are missing: that something has not come proves nothing now, and may soon; whether the
  * only connect with a packet's tuple is the packet's; whether the caller of `connect` can have sent
  * a packet that was logged at this hook (false if its network namespace is known to be the wrong
- * one); whether it was answered, or its socket closed, before a packet can have been sent. */
+ * one); whether that is known to be ours; whether it was answered, or its socket closed, before a packet can have been sent; whether
+ * it is another one's than the socket that was listed as connecting (NULL: none was). */
 bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns);
 uint64_t join_sent_after(const struct join *j);
 bool join_is_behind(const struct join *j);
 bool join_surely_first(struct join *j, struct flow *connect, uint8_t hook, uint64_t sent_after_ns);
 bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
+bool join_surely_from_here(const struct join *j, const struct flow *connect);
 bool join_was_over(const struct flow *connect, uint64_t sent_after_ns);
+bool join_is_another(const struct flow *earlier, const struct flow *connect);
 
 /* Gives `f` what `connect` has witnessed and frees `connect`; makes room for one more flow; frees
  * one; keeps the list of those who share its socket, and drops it; lets go of what is missed

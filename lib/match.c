@@ -31,6 +31,13 @@ bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook)
 	return hook == NF_INET_LOCAL_OUT || hook == NF_INET_POST_ROUTING ? ours : !ours;
 }
 
+bool join_surely_from_here(const struct join *j, const struct flow *connect)
+{
+	const struct process *p = connect->process;
+
+	return !j->config.net_ns || (p && p->known & PROCESS_NETNS && p->netns == j->config.net_ns);
+}
+
 bool join_was_over(const struct flow *connect, uint64_t sent_after_ns)
 {
 	uint64_t over_ns = connect->answer_ns;
@@ -69,13 +76,36 @@ uint64_t join_sent_after(const struct join *j)
 	return j->config.bound_ns;
 }
 
+/* A socket was connecting with this tuple when those were listed; a connect that began later is another
+ * one's. */
+bool join_is_another(const struct flow *earlier, const struct flow *connect)
+{
+	return earlier && earlier->start_ns < connect->start_ns;
+}
+
 /* It is, if every connect since the packet can have been sent is known: an earlier user of the
  * tuple, whose packet this could be, would be in the table. Otherwise if it began before, and in
- * the packet's network namespace for certain: there no other can have had the tuple meanwhile. */
+ * the packet's network namespace for certain: there no other can have had the tuple meanwhile.
+ * Before the group was bound a connect's first packet was not logged: what comes may be of the next
+ * one. */
 bool join_surely_first(struct join *j, struct flow *connect, uint8_t hook, uint64_t sent_after_ns)
 {
+	if (connect->start_ns < j->config.bound_ns)
+		return false;
 	return trace_complete_since(j->config.trace, sent_after_ns) ||
 	       (connect->start_ns <= sent_after_ns && match_surely_sends(j, connect, hook));
+}
+
+/* In another network namespace the same tuple can be in use at the same time. */
+static bool fits(struct join *j, const struct flow *f, struct flow *connect)
+{
+	struct process *p = connect->process;
+
+	if (connect->start_ns > f->packet_ns)
+		return false;
+	if (p && !(p->known & PROCESS_NETNS))
+		process_read(j->config.processes, p);
+	return join_may_send(j, connect, f->hook);
 }
 
 static bool lacks_packet(const struct flow *f)
@@ -112,6 +142,7 @@ struct candidates {
 	struct flow *flows[CANDIDATES_MAX];
 	unsigned int count;
 	bool complete;		/* these are all */
+	bool doubtful;		/* or it is of a socket that connected before the trace */
 };
 
 static void candidates_add(struct candidates *c, struct flow *connect)
@@ -124,13 +155,18 @@ static void candidates_add(struct candidates *c, struct flow *connect)
 
 static void collect_exact(struct join *j, const struct flow *f, struct candidates *c)
 {
-	struct flow *connect = flow_by_tuple(j->config.flows, &f->tuple);
+	struct flow *connect = flow_by_tuple(j->config.flows, &f->tuple), *earlier = NULL;
 
 	*c = (struct candidates) { .complete = true };
-	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect))
-		if (lacks_packet(connect) && connect->start_ns <= f->packet_ns &&
-		    !join_was_over(connect, f->sent_after_ns) && join_may_send(j, connect, f->hook))
+	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect)) {
+		if (connect->seen & FLOW_EARLIER && !(connect->seen & FLOW_PACKET))
+			earlier = connect;
+		if (lacks_packet(connect) && !join_was_over(connect, f->sent_after_ns) &&
+		    fits(j, f, connect))
 			candidates_add(c, connect);
+	}
+	for (unsigned int i = 0; i < c->count; i++)
+		c->doubtful |= join_is_another(earlier, c->flows[i]);
 }
 
 static void collect_pending(struct join *j, const struct flow *f, struct candidates *c)
@@ -139,7 +175,7 @@ static void collect_pending(struct join *j, const struct flow *f, struct candida
 
 	*c = (struct candidates) { .complete = true };
 	for (; connect && c->complete; connect = flow_next_by_pending(j->config.flows, connect))
-		if (connect->start_ns <= f->packet_ns && join_may_send(j, connect, f->hook) &&
+		if (fits(j, f, connect) &&
 		    trace_port_possible(j->config.trace, connect, f->tuple.sport))
 			candidates_add(c, connect);
 }
@@ -157,7 +193,7 @@ static bool take_only(struct join *j, struct flow *f, const struct candidates *c
 	struct flow *connect = c->flows[0];
 	struct owner_query query;
 
-	if (c->count != 1 || !c->complete ||
+	if (c->count != 1 || !c->complete || connect->start_ns < j->config.bound_ns ||
 	    !trace_complete_since(j->config.trace, connect->start_ns) ||
 	    !match_surely_sends(j, connect, f->hook))
 		return false;
@@ -232,6 +268,8 @@ enum match_verdict match_connect(struct join *j, struct flow *f, bool ask_holder
 	struct candidates c;
 
 	collect_exact(j, f, &c);
+	if (c.doubtful)
+		return MATCH_UNSURE;
 	if (c.count == 1 && join_surely_first(j, c.flows[0], f->hook, f->sent_after_ns)) {
 		take(j, f, c.flows[0]);
 		return MATCH_TAKEN;

@@ -54,8 +54,9 @@ void unsent_decide(struct join *j, struct flow *f)
 	}
 
 	if (!join_is_logged(j, f->tuple.protocol) || !j->config.output_logged ||
-	    !(f->seen & FLOW_CLOSED) || f->start_ns <= j->nflog_lost_ns ||
-	    f->start_ns <= j->unmatched_ns ||
+	    !(f->seen & FLOW_CLOSED) || f->seen & (FLOW_ANSWERED | FLOW_NEW | FLOW_DESTROY) ||
+	    f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
+	    j->config.rules_limit || (j->unlogged_ns && f->start_ns >= j->unlogged_ns) ||
 	    !trace_complete_since(j->config.trace, f->start_ns) || !is_from_here(j, f) ||
 	    tuple_is_loopback(&f->tuple) || route_is_local(j->config.route, &f->tuple) != 0 ||
 	    join_filtered(j, f) || may_have_left(j, f)) {

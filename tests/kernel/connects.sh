@@ -103,6 +103,18 @@ equal "and its owners are known by the trace" "$(select_records '
 	.event.action == "connection_attempted"' | jq -r .nfwho.owner | sort -u)" trace
 here nft delete table inet nfwho
 
+# Connected before the rules stood, and after they were taken away: not logged, but they have left.
+here "$load" short --to "$peer4:80" --to "[$peer6]:80" --count $((900 / slow)) --rate $((300 / slow)) \
+	--seconds 20 --truth "$work/around.tsv" >/dev/null &
+loading=$!
+children+=("$loading")
+pause 0.3
+collector_start --trace on || finish
+pause 0.5
+collector_stop
+wait "$loading"
+equal "what nobody logged is not called unsent" "$(count_records '.event.reason == "unsent"')" 0
+
 [[ -d /proc/sys/net/sctp ]] || modprobe -q sctp 2>/dev/null ||
 	skip "SCTP" "this kernel has no SCTP"
 finish

@@ -202,6 +202,13 @@ static void lives_and_dies(struct world *w, int who, unsigned int n, uint16_t sp
 	transition(w, who, n, TCP_ESTABLISHED, TCP_CLOSE, sport);
 }
 
+static void fails(struct world *w, int who, unsigned int n, uint16_t sport)
+{
+	connects(w, who, n);
+	route(w, who, sport);
+	transition(w, who, n, TCP_SYN_SENT, TCP_CLOSE, sport);
+}
+
 /* With its conntrack entry, where the kernel gives it: 0 none. */
 static void packet_of_entry(struct world *w, uint16_t sport, uint32_t seq, uint32_t id,
 			    uint16_t zone)
@@ -277,6 +284,7 @@ static void what_is_read_first_is_named(void **state)
 {
 	struct world *w = *state;
 
+	pass(w, 1000);
 	connects(w, 0, 1);
 	route(w, 0, 40000);
 	packet(w, 40000, 7);
@@ -611,18 +619,83 @@ static void where_starts_alone_are_wanted_nothing_stays_for_ever(void **state)
 	assert_int_equal(w->ledger.retransmits, 1);
 }
 
-static void a_filtered_connect_without_a_packet_is_not_told(void **state)
+/* What was answered had left; what the rules may not have logged, too. */
+static void only_what_surely_never_left_is_unsent(void **state)
 {
 	struct world *w = *state;
 
 	settle(w, true);
 	lives_and_dies(w, 0, 1, 40000);
+	fails(w, 0, 2, 40001);
+	join_rules_changed(&w->join);
+	wait_out(w);
+	wait_out(w);
+	assert_int_equal(w->ended, 0);
+	join_rules_gone(&w->join, w->now_ns);
+	fails(w, 0, 3, 40002);
+	wait_out(w);
+	wait_out(w);
+	assert_int_equal(w->ended, 0);
+	join_rules_changed(&w->join);
+	pass(w, MS);
+	fails(w, 0, 4, 40003);
+	wait_out(w);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	w->join.config.rules_limit = true;
+	fails(w, 0, 5, 40004);
+	wait_out(w);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ledger.unsent, 1);
+}
+
+/* A socket that connected before the trace, and sent again, had the tuple that another connects with
+ * now. */
+static void a_retransmission_of_an_older_connect_is_not_the_next_ones(void **state)
+{
+	struct world *w = *state;
+	struct tuple tuple = to_server(40000);
+
+	pass(w, 1000);
+	join_connecting(&w->join, &tuple);
+	pass(w, 1000);
+	connects(w, 1, 1);
+	route(w, 1, 40000);
+	packet(w, 40000, 1);
+	settle(w, true);
+	packet(w, 40000, 2);
+	wait_out(w);
+	assert_int_equal(w->started, 2);
+	expect(w, 1, -1);
+	expect(w, 2, -1);
+}
+
+/* Before the group was bound its packet was logged nowhere: this one is another's. */
+static void a_connect_before_the_group_was_bound_has_no_packet(void **state)
+{
+	struct world *w = *state;
+
+	w->join.config.bound_ns = w->now_ns + MS;
+	lives_and_dies(w, 0, 1, 40000);
+	pass(w, 2 * MS);
+	packet(w, 40000, 1);
+	wait_out(w);
+	expect(w, 1, -1);
+}
+
+static void a_filtered_connect_without_a_packet_is_not_told(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	fails(w, 0, 1, 40000);
 	wait_out(w);
 	wait_out(w);
 	assert_int_equal(w->ended, 1);
 	assert_int_equal(w->reason[0], REASON_UNSENT);
 	w->filter = true;
-	lives_and_dies(w, 0, 1, 40000);
+	fails(w, 0, 1, 40000);
 	connects(w, 0, 2);
 	route(w, 0, 40000);
 	transition(w, 0, 2, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
@@ -848,6 +921,9 @@ int main(void)
 		TEST(a_filtered_connection_is_counted_once_and_not_told),
 		TEST(where_starts_alone_are_wanted_an_answer_is_the_end_of_it),
 		TEST(where_starts_alone_are_wanted_nothing_stays_for_ever),
+		TEST(only_what_surely_never_left_is_unsent),
+		TEST(a_retransmission_of_an_older_connect_is_not_the_next_ones),
+		TEST(a_connect_before_the_group_was_bound_has_no_packet),
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
 		TEST(a_connect_that_was_over_is_not_the_packets),
 		TEST(a_connect_whose_packet_is_late_is_written_once),
