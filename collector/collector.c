@@ -7,6 +7,8 @@
  *  - The trace before everything it must not miss; /proc is read after it, so that a process born
  *    in between is in one or the other, and so are the connects that were pending before it.
  *  - conntrack's sysctls before its events: entries made earlier have no counters.
+ *  - Sockets that are connecting are listed before the group is bound: what they send again must not
+ *    pass for another's first packet.
  *  - The group is bound before the rules stand: they count with nobody listening, too.
  *
  * At the end the rules go first, then the group is unbound, which makes the kernel send what it
