@@ -46,8 +46,8 @@ taken_away()
 
 	gaps=$(gaps)
 	here "$@" || not_ok "$title: the command itself"
-	check "$title: is told" wait_for 5 gap_told $((gaps + 1))
-	check "$title: is mended" wait_for 5 rules_stand
+	check "$title: is told" wait_for $((5 * slow)) gap_told $((gaps + 1))
+	check "$title: is mended" wait_for $((5 * slow)) rules_stand
 	equal "$title: by whom, from when, until when" "$(select_records \
 		'.event.action == "ruleset_gap"' | tail -n 1 | jq -r '[.process.name,
 		(.event.start <= .event.end), .nfwho.ruleset.restored] | @tsv')" \
@@ -55,7 +55,7 @@ taken_away()
 	here "$load" short --to $peer4:$port --count 5 --truth "$work/truth.tsv" ||
 		not_ok "$title: load"
 	port=$((port + 1))	# a source port used again is no duplicate
-	wait_for 5 all_recorded
+	wait_for $((5 * slow)) all_recorded
 	owned "$title: afterwards all is recorded again" "$work/truth.tsv"
 }
 
@@ -68,7 +68,7 @@ all_recorded()
 # watching OPTIONS…: a collector that has begun to watch a table that may have stood before.
 watching()
 {
-	collector_start "$@" && wait_for 5 watched
+	collector_start "$@" && wait_for $((5 * slow)) watched
 }
 
 # NFNLGRP_NFTABLES is the seventh group.
@@ -95,7 +95,7 @@ static()
 	here nft delete table inet other
 	here nft -f - <<<"flush ruleset; include \"$work/nfwho.nft\""
 	here "$load" short --to $peer4:80 --count 5 --truth "$work/truth.tsv"
-	wait_for 5 all_recorded
+	wait_for $((5 * slow)) all_recorded
 	collector_stop
 	equal "neither others' changes nor a file loaded again are a gap" "$(gaps)" "$gaps"
 	equal "five gaps in all" "$gaps" 5
@@ -113,7 +113,7 @@ owned_untouched()
 	here nft -f "$work/nftables.conf"
 	here nft flush ruleset
 	here "$load" short --to $peer4:80 --count 5 --truth "$work/truth.tsv"
-	wait_for 5 all_recorded
+	wait_for $((5 * slow)) all_recorded
 	check "an owned table: outlives flush ruleset and a restart of nftables" rules_stand
 	collector_stop
 	owned "an owned table: all is recorded" "$work/truth.tsv"
@@ -131,7 +131,7 @@ set_back()
 	collector_start --ruleset owned || return
 	for port in 84 85; do
 		here "$load" short --to $peer4:$port --count 5 --truth "$work/truth.tsv"
-		wait_for 5 all_recorded
+		wait_for $((5 * slow)) all_recorded
 		((port == 85)) || here nft reset counters table inet nfwho >/dev/null
 	done
 	collector_stop
@@ -154,19 +154,19 @@ auto()
 	here nft -f "$work/nfwho.nft"
 	watching --ruleset auto || return
 	here nft insert rule inet nfwho output ip daddr 203.0.113.77 return
-	wait_for 5 gap_told 1
+	wait_for $((5 * slow)) gap_told 1
 	check "auto: an altered table that logs is left alone" listed 203.0.113.77
 	here nft -f "$work/nfwho.nft"
-	wait_for 5 gap_told 2
+	wait_for $((5 * slow)) gap_told 2
 	here nft delete table inet nfwho
-	wait_for 5 rules_stand
+	wait_for $((5 * slow)) rules_stand
 	check "auto: the firewall's file goes on loading" here nft -f "$work/nfwho.nft"
 	here nft delete table inet nfwho
-	wait_for 5 gap_told 4
+	wait_for $((5 * slow)) gap_told 4
 	here nft add rule inet nfwho output counter
-	wait_for 5 gap_told 5
+	wait_for $((5 * slow)) gap_told 5
 	here nft delete table inet nfwho
-	wait_for 5 gap_told 6
+	wait_for $((5 * slow)) gap_told 6
 	collector_stop
 	equal "auto: what was told" "$(told)" "rules altered, nft, missing, false
 rules altered, nft, over, false
@@ -207,7 +207,7 @@ busy()
 	after=$(sleeps)
 	check "500 changes by others wake us less than 100 times" test $((after - before)) -lt 100
 	here nft delete table inet nfwho
-	check "and ours is not missed among them" wait_for 5 gap_told 1
+	check "and ours is not missed among them" wait_for $((5 * slow)) gap_told 1
 	collector_stop
 	equal "by the right process, once" "$(told)" "table removed, nft, over, true"
 	here nft flush ruleset
@@ -232,9 +232,9 @@ others()
 	watching --ruleset none || return
 	here nft add table inet other
 	here nft flush chain ip logger output
-	wait_for 5 gap_told 1
+	wait_for $((5 * slow)) gap_told 1
 	here nft add rule ip logger output tcp flags syn log group 617
-	wait_for 5 gap_told 2
+	wait_for $((5 * slow)) gap_told 2
 	collector_stop
 	equal "none: what was told" "$(told)" "no rule logs to the group, nft, missing, false
 no rule logs to the group, nft, over, false"
@@ -249,10 +249,10 @@ taken()
 	collector_start --ledger-interval 1 || return
 	background "$HERE" "$here_dir/borrow.py" "$collector" 00000000 take 617
 	taker=$!
-	wait_for 5 gap_told 1
+	wait_for $((5 * slow)) gap_told 1
 	kill "$taker"
 	wait "$taker" 2>/dev/null
-	wait_for 5 gap_told 2
+	wait_for $((5 * slow)) gap_told 2
 	collector_stop
 	equal "a group that another process holds: told" "$(told)" \
 		"group held by another process, python3, missing, false
@@ -268,9 +268,9 @@ confined()
 	here nft -f "$work/nfwho.nft"
 	watching --ruleset static --user nobody --ledger-interval 1 || return
 	here nft delete table inet nfwho
-	wait_for 5 gap_told 1
+	wait_for $((5 * slow)) gap_told 1
 	"$here_dir/borrow.py" "$collector" 00000000 unbind 617 || not_ok "borrowing the socket"
-	wait_for 5 gap_told 2
+	wait_for $((5 * slow)) gap_told 2
 	check "as an ordinary user: rules and group are back" collector_ready 617 nfwho
 	collector_stop
 	equal "as an ordinary user: told" "$(told)" "table removed, nft, over, true
@@ -283,10 +283,10 @@ unbound()
 {
 	collector_start --ledger-interval 1 || return
 	"$here_dir/borrow.py" "$collector" 00000000 unbind 617 || not_ok "borrowing the socket"
-	wait_for 5 gap_told 1
+	wait_for $((5 * slow)) gap_told 1
 	check "a group that was unbound is bound again" collector_ready 617 nfwho
 	here "$load" short --to $peer4:80 --count 5 --truth "$work/truth.tsv"
-	wait_for 5 all_recorded
+	wait_for $((5 * slow)) all_recorded
 	collector_stop
 	owned "a group that was unbound: afterwards all is recorded" "$work/truth.tsv"
 	equal "a group that was unbound: told" "$(told)" "group unbound, -, over, true"
