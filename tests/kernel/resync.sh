@@ -115,6 +115,8 @@ listeners()
 # Twenty connections; their entries are flushed while they live.
 flushed()
 {
+	local closed=closed
+
 	collector_start "$@" || return
 	nsenter --net="/run/netns/$HERE" -- conntrack -E -e DESTROY -p tcp -o extended \
 		>"$work/conntrack" 2>/dev/null &
@@ -136,7 +138,10 @@ flushed()
 	wait "$listener" 2>/dev/null
 	client_stop
 	collector_stop
-	equal "each ends once, closed ($*)" "$(ends)" "20 ended, 20 different, 20 with bytes: 20 closed"
+	# Linux 5.10 says no more than that it ended: only the trace tells how.
+	[[ $stateful == 1 || $* != *"--trace off"* ]] || closed=-
+	equal "each ends once, closed ($*)" "$(ends)" \
+		"20 ended, 20 different, 20 with bytes: 20 $closed"
 	equal "with the bytes of both entries ($*)" "$(recorded_sums)" "$(conntrack_sums)"
 	gaps_none "flushed" "$@"
 }
@@ -206,8 +211,10 @@ for n in range(1500):
 	wait_for 15 answered_ended
 	client_stop
 	collector_stop
-	equal "with a full table every start is written" \
-		"$(count_records '.event.action == "connection_attempted"')" 1520
+	# One that was given up and is tried again, as on a slow machine, is a start once more.
+	equal "with a full table every start is written" "$(select_records \
+		'.event.action == "connection_attempted"' | jq -c '[.source.port, .destination.port]' |
+		sort -u | wc -l)" 1520
 	equal "answered connections outlive unanswered ones" "$(count_records \
 		"$ended and .destination.port == 3000 and .event.reason == \"closed\"")" 20
 	check "what was given up is counted" test "$(ledger ends_evicted)" -gt 0
@@ -242,6 +249,8 @@ here nft "table inet warm { chain c { type filter hook output priority 0; ct sta
 sysctl_in "$HERE" net.netfilter.nf_conntrack_{acct,timestamp}=1
 here nft delete table inet warm
 forget_after 2
+stateful=0
+tells_state && stateful=1
 flushed --trace on
 flushed --trace off
 forget_after 1

@@ -79,10 +79,17 @@ collector_stop
 unit=$NFWHO_BUILD/collector/nfwho.service
 if command -v systemd-analyze >/dev/null; then
 	sed 's,^\(Exec[A-Za-z]*=\)[^ ]*,\1/bin/true,; /^Documentation/d' "$unit" >"$work/nfwho.service"
+	# An older one passes over the keys that it does not know (PrivateIPC: 248).
+	version=$(systemd-analyze --version | awk 'NR == 1 { print $2 + 0 }')
 	equal "systemd finds no fault in the unit" \
-		"$(systemd-analyze verify "$work/nfwho.service" 2>&1)" ""
-	check "its exposure is 2.0 or less" \
-		systemd-analyze security --offline=true --threshold=20 "$work/nfwho.service"
+		"$(systemd-analyze verify "$work/nfwho.service" 2>&1 |
+			grep -v "$( ((version < 250)) && echo 'Unknown key name.*ignoring' || echo '^$')")" ""
+	if ((version < 250)); then
+		skip "its exposure is 2.0 or less" "systemd $version judges no unit that is not loaded"
+	else
+		check "its exposure is 2.0 or less" systemd-analyze security --offline=true \
+			--threshold=20 "$work/nfwho.service"
+	fi
 else
 	skip "its exposure is 2.0 or less" "needs systemd-analyze"
 fi
