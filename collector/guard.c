@@ -176,6 +176,15 @@ static int look(struct collector *c, const char **what, bool *restorable)
 	return 0;
 }
 
+/* A connect that was not logged meanwhile has not stayed here for that. Since when something has been
+ * missing is known by wall time at best. */
+static void note_logging(struct collector *c)
+{
+	join_rules_changed(&c->join);
+	if (c->guard.rules.missing || c->guard.group.missing)
+		join_rules_gone(&c->join, 1);
+}
+
 static int restore(struct collector *c)
 {
 	struct ruleset_counts counts;
@@ -206,12 +215,12 @@ static void found_wrong(struct collector *c, const char *what, bool restorable)
 	if (!err) {
 		g->rules.missing = false;
 		g->stood_real_ns = c->join.now_real_ns;
-		join_rules_changed(&c->join);
+		note_logging(c);
 		tell(c, &g->rules, c->join.now_real_ns, true);
 		return;
 	}
 	g->rules.missing = true;
-	join_rules_gone(&c->join, 1);	/* since when is known by wall time at best */
+	note_logging(c);
 	if (news)
 		tell(c, &g->rules, 0, false);
 	if (restorable && news)
@@ -228,7 +237,7 @@ static void found_right(struct collector *c)
 	if (!g->rules.missing)
 		return;
 	g->rules.missing = false;
-	join_rules_changed(&c->join);
+	note_logging(c);
 	tell(c, &g->rules, c->join.now_real_ns, false);
 }
 
@@ -243,7 +252,7 @@ static void inspect(struct collector *c)
 	/* Loaded anew by somebody: his, to be left standing. */
 	if (ruleset_table(g->ruleset) && ruleset_table(g->ruleset) != table) {
 		c->ruleset_owned = false;
-		join_rules_changed(&c->join);
+		note_logging(c);
 	}
 	g->retry_ns = 0;
 	if (err)
@@ -359,10 +368,7 @@ void guard_check_group(struct collector *c)
 		begin_group(c, portid);
 	g->group.missing = nflog_rebind(c->nflog) != 0;
 	collector_read_clocks(c);
-	if (g->group.missing)
-		join_rules_gone(&c->join, 1);
-	else
-		join_rules_changed(&c->join);
+	note_logging(c);
 	if (!g->group.missing) {
 		g->bound_real_ns = c->join.now_real_ns;
 		tell(c, &g->group, c->join.now_real_ns, true);

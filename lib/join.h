@@ -147,8 +147,9 @@ const uint32_t *join_shared_with(const struct join *j, const struct flow *f, uns
  * connects are missing: that something has not come proves nothing now, and may soon; whether the
  * only connect with a packet's tuple is the packet's; whether the caller of `connect` can have sent
  * a packet that was logged at this hook (false if its network namespace is known to be the wrong
- * one); whether that is known to be ours; whether it was answered, or its socket closed, before a packet can have been sent; whether
- * it is another one's than the socket that was listed as connecting (NULL: none was). */
+ * one); whether that is known to be ours; whether it was answered, or its socket closed, before a
+ * packet can have been sent; whether it is another one's than the socket that was listed as
+ * connecting (NULL: none was). */
 bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns);
 uint64_t join_sent_after(const struct join *j);
 bool join_is_behind(const struct join *j);
