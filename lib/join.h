@@ -27,11 +27,14 @@
 /* How long a named holder of a socket is doubted: a packet of a newer socket with the same tuple
  * may still stand in the kernel's batch. Twice NFLOG's flush timeout, and a jiffy. */
 #define JOIN_CONFIRM_NS		30000000ull
-/* How often a silent socket is asked for. */
 /* The kernel hands on a batch of packets by a timer, which is late where processors are not given to
  * it (up to 100 ms seen on an emulated machine). */
 #define JOIN_TIMER_LATE_NS	250000000ull
+/* How often a silent socket is asked for. */
 #define JOIN_RECHECK_NS		5000000000ull
+/* A connect sends its SYN again for 127 s by default (six times); an administrator may have asked for
+ * more. */
+#define JOIN_CONNECT_MAX_NS	600000000000ull
 
 struct join_config {
 	struct flow_table *flows;		/* all borrowed */

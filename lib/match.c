@@ -187,6 +187,14 @@ static void take(struct join *j, struct flow *f, struct flow *connect)
 	join_absorb(j, f, connect);
 }
 
+/* The packet can be a SYN that is sent again, whose connect was before the trace or was lost. Those of
+ * this namespace were listed at the start (join_connecting()); another's cannot be. */
+static bool older_are_known(const struct join *j, const struct flow *connect)
+{
+	return connect->start_ns > JOIN_CONNECT_MAX_NS &&
+	       trace_complete_since(j->config.trace, connect->start_ns - JOIN_CONNECT_MAX_NS);
+}
+
 /* The one pending connect there is, if it is surely this packet's. */
 static bool take_only(struct join *j, struct flow *f, const struct candidates *c)
 {
@@ -197,9 +205,14 @@ static bool take_only(struct join *j, struct flow *f, const struct candidates *c
 	    !trace_complete_since(j->config.trace, connect->start_ns) ||
 	    !match_surely_sends(j, connect, f->hook))
 		return false;
-	match_ask_socket(j, f, &query);
-	if (!query.socket_found && !match_is_forwarded(f))
-		return false;
+	if (match_is_forwarded(f)) {
+		if (!older_are_known(j, connect))
+			return false;
+	} else {
+		match_ask_socket(j, f, &query);
+		if (!query.socket_found)
+			return false;
+	}
 	take(j, f, connect);
 	return true;
 }

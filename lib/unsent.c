@@ -6,9 +6,6 @@
 #include <linux/netfilter.h>
 #include <netinet/tcp.h>
 
-/* Six retransmissions by default are 127 s; an administrator may have asked for more. */
-#define CONNECT_MAX_NS 600000000000ull
-
 /* A child that ended before it could be asked for its network namespace had its parent's, if the
  * address it connected from is one of ours. */
 static bool is_from_here(struct join *j, struct flow *f)
@@ -79,15 +76,13 @@ void unsent_decide(struct join *j, struct flow *f)
 	join_flow_free(j, f);
 }
 
-/* No packet yet. Established without one: it does not pass our hook. Otherwise it may be a connect
- * whose packets are dropped before it, and its end is worth a record. */
 /* Its end may never be told (a CPU that is silent while idle, a loss): where its port is known the
  * socket is asked for, otherwise no connect takes longer than this. */
 static bool is_over(struct join *j, struct flow *f)
 {
 	struct owner_query query;
 
-	if (j->now_ns - f->start_ns > CONNECT_MAX_NS)
+	if (j->now_ns - f->start_ns > JOIN_CONNECT_MAX_NS)
 		return true;
 	if (!(f->seen & FLOW_PORT) || !match_surely_sends(j, f, NF_INET_LOCAL_OUT))
 		return false;
@@ -95,6 +90,8 @@ static bool is_over(struct join *j, struct flow *f)
 	return !query.socket_found;
 }
 
+/* No packet yet. Established without one: it does not pass our hook. Otherwise it may be a connect
+ * whose packets are dropped before it, and its end is worth a record. */
 void unsent_recheck(struct join *j, struct flow *f)
 {
 	bool elsewhere = !join_may_send(j, f, NF_INET_LOCAL_OUT);

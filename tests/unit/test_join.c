@@ -229,6 +229,17 @@ static void packet(struct world *w, uint16_t sport, uint32_t seq)
 	packet_of_entry(w, sport, seq, 0, 0);
 }
 
+static void forwarded(struct world *w, uint16_t sport, uint32_t seq)
+{
+	struct nflog_packet p = {
+		.packet = { .tuple = to_server(sport), .tcp_seq = seq,
+			    .tcp_flags = PACKET_TCP_SYN, .ports_known = true },
+		.prefix = "", .hook = NF_INET_FORWARD,
+	};
+
+	join_packet(&w->join, &p);
+}
+
 /* All that was queued has been read, or not. */
 static void settle(struct world *w, bool all_read)
 {
@@ -594,21 +605,16 @@ static void where_starts_alone_are_wanted_an_answer_is_the_end_of_it(void **stat
 static void where_starts_alone_are_wanted_nothing_stays_for_ever(void **state)
 {
 	struct world *w = *state;
-	struct nflog_packet p = {
-		.packet = { .tuple = to_server(40000), .tcp_seq = 1,
-			    .tcp_flags = PACKET_TCP_SYN, .ports_known = true },
-		.prefix = "", .hook = NF_INET_FORWARD,
-	};
 
 	w->join.config.starts_only = true;
 	settle(w, true);
-	join_packet(&w->join, &p);
+	forwarded(w, 40000, 1);
 	for (int second = 0; second < 100; second++) {
 		pass(w, 1000 * MS);
 		settle(w, true);
 	}
 	assert_int_equal(w->started, 1);
-	join_packet(&w->join, &p);
+	forwarded(w, 40000, 1);
 	assert_int_equal(flow_count(w->flows), 1);
 	for (int second = 0; second < 60; second++) {
 		pass(w, 1000 * MS);
@@ -669,6 +675,31 @@ static void a_retransmission_of_an_older_connect_is_not_the_next_ones(void **sta
 	assert_int_equal(w->started, 2);
 	expect(w, 1, -1);
 	expect(w, 2, -1);
+}
+
+/* One that another network namespace's socket sends again, whose connect was before the trace, fits the
+ * only pending connect there; this one's port tells in the end whose it was. */
+static void a_forwarded_packet_may_be_of_a_connect_that_nobody_saw(void **state)
+{
+	struct world *w = *state;
+
+	w->join.config.net_ns++;	/* the processes are elsewhere */
+	settle(w, true);
+	connects(w, 0, 1);
+	forwarded(w, 40000, 1);
+	settle(w, true);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_ESTABLISHED, 40001);
+	forwarded(w, 40001, 2);
+	wait_out(w);
+	assert_int_equal(w->started, 2);
+	expect(w, 1, -1);
+	expect(w, 2, 0);
+	pass(w, 2 * JOIN_CONNECT_MAX_NS);
+	settle(w, true);
+	connects(w, 1, 2);
+	forwarded(w, 40002, 3);
+	settle(w, true);
+	expect(w, 3, 1);
 }
 
 /* Before the group was bound its packet was logged nowhere: this one is another's. */
@@ -924,6 +955,7 @@ int main(void)
 		TEST(only_what_surely_never_left_is_unsent),
 		TEST(a_retransmission_of_an_older_connect_is_not_the_next_ones),
 		TEST(a_connect_before_the_group_was_bound_has_no_packet),
+		TEST(a_forwarded_packet_may_be_of_a_connect_that_nobody_saw),
 		TEST(a_filtered_connect_without_a_packet_is_not_told),
 		TEST(a_connect_that_was_over_is_not_the_packets),
 		TEST(a_connect_whose_packet_is_late_is_written_once),
