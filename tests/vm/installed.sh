@@ -101,6 +101,23 @@ reloads()
 	equal "and the service goes on" "$(main_pid) $(systemctl is-active nfwho)" "$pid active"
 }
 
+# As logrotate(8) does it, with the command that it is given. (Debian's logrotate with the rest of that
+# file: tests/pipeline/logrotate.sh.)
+rotates()
+{
+	local pid before
+
+	pid=$(main_pid) before=$(starts)
+	mv $log $log.1
+	check "rotated by another: what it is told then is done" sh -e -c \
+		"$(sed -n '/postrotate/,/endscript/{//!p}' /usr/share/nfwho/pipelines/logrotate)"
+	check "it writes a new file" wait_for 10 test -e $log
+	"$load" short --to $peer4:81 --count 5 --truth "$work/rotated.tsv" >/dev/null
+	check "nothing is lost" wait_starts 20 $((before + 5))
+	check "and all is there" test "$(grep -c '"action":"connection_attempted"' $log)" -ge 5
+	equal "from the same process" "$(main_pid)" "$pid"
+}
+
 said_of()
 {
 	journal_of | grep -q "$1"
@@ -187,6 +204,7 @@ stops_and_leaves()
 install_and_start
 restarts_under_load
 reloads
+rotates
 hangs
 idles
 stops_and_leaves
