@@ -19,11 +19,11 @@
 #include <string.h>
 #include <unistd.h>
 
-/* "pid 812 (ulogd)" for the process behind a netlink port. */
-static void describe_port(uint32_t portid, char *text, size_t size)
+/* "pid 812 (ulogd)" for the process behind a netlink port. Returns whether it is another nfwho. */
+static bool describe_port(uint32_t portid, char *text, size_t size)
 {
 	int proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	char comm[PORTID_COMM_MAX];
+	char comm[PORTID_COMM_MAX] = "";
 	uint32_t pid;
 
 	if (proc_fd >= 0 && portid_process(proc_fd, NETLINK_NETFILTER, portid, &pid, comm) == 0)
@@ -32,6 +32,7 @@ static void describe_port(uint32_t portid, char *text, size_t size)
 		snprintf(text, size, "netlink port %u, whose process is not seen here", portid);
 	if (proc_fd >= 0)
 		close(proc_fd);
+	return strcmp(comm, "nfwho") == 0;
 }
 
 static void say_table(struct checklist *c, enum ruleset_state state, uint32_t portid)
@@ -46,9 +47,12 @@ static void say_table(struct checklist *c, enum ruleset_state state, uint32_t po
 		checklist_say(c, VERDICT_WORKS, "nf_tables", "our static table stands");
 		break;
 	case RULESET_OWNED:
-		describe_port(portid, holder, sizeof(holder));
-		checklist_say(c, VERDICT_NOT, "nf_tables", "our table is owned by %s: one nfwho is "
-			      "enough for a network namespace", holder);
+		if (describe_port(portid, holder, sizeof(holder)))
+			checklist_say(c, VERDICT_WORKS, "nf_tables", "our table is that of %s, which is "
+				      "running: one is enough for a network namespace", holder);
+		else
+			checklist_say(c, VERDICT_NOT, "nf_tables", "our table is owned by %s, which is "
+				      "no nfwho: end that", holder);
 		break;
 	case RULESET_ALTERED:
 		checklist_say(c, VERDICT_LESS, "nf_tables", "table inet %s is ours, but with other "
@@ -119,9 +123,11 @@ void check_group(struct checklist *c, const struct options *options)
 		return;
 	}
 	if (err == -EBUSY && nflog_group_holder(options->group, &portid) == 0 && portid) {
-		describe_port(portid, holder, sizeof(holder));
-		checklist_say(c, VERDICT_NOT, what, "held by %s: stop that, or use another --group",
-			      holder);
+		if (describe_port(portid, holder, sizeof(holder)))
+			checklist_say(c, VERDICT_WORKS, what, "read by %s, which is running", holder);
+		else
+			checklist_say(c, VERDICT_NOT, what, "held by %s: stop that, or use another "
+				      "--group", holder);
 		return;
 	}
 	checklist_say(c, VERDICT_NOT, what, "%s: %s", strerror(-err),

@@ -81,7 +81,8 @@ static uint32_t pid_of(const char *name)
 	return name[0] < '1' || name[0] > '9' || *end || pid > INT32_MAX ? 0 : (uint32_t)pid;
 }
 
-/* /proc lists processes by ascending pid. */
+/* /proc lists processes by ascending pid. The first one keeps sockets for those that use them (systemd's
+ * descriptor store): it is named if nobody else has it. */
 static int find_holder(int proc_fd, uint64_t inode, uint32_t *pid)
 {
 	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -98,12 +99,16 @@ static int find_holder(int proc_fd, uint64_t inode, uint32_t *pid)
 	while (err && (entry = readdir(directory))) {
 		uint32_t candidate = pid_of(entry->d_name);
 
-		if (candidate && holds(proc_fd, candidate, inode)) {
+		if (candidate > 1 && holds(proc_fd, candidate, inode)) {
 			*pid = candidate;
 			err = 0;
 		}
 	}
 	closedir(directory);
+	if (err && holds(proc_fd, 1, inode)) {
+		*pid = 1;
+		err = 0;
+	}
 	return err;
 }
 

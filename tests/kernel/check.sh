@@ -15,9 +15,31 @@ here setpriv --reuid=65534 --regid=65534 --clear-groups timeout 60 "$NFWHO" chec
 	2>"$said" </dev/null
 equal "without root: it cannot" $? 1
 check "and says why" grep -qiE 'root|cap_|permi' "$work/check" "$said"
+# checks TITLE [OPTION…]: that it says that nfwho works.
+checks()
+{
+	here timeout 60 "$NFWHO" check "${@:2}" >"$work/check" 2>"$said" </dev/null
+	status=$?
+	equal "$1" "$((status == 0 || status == 3))" 1 || sed 's/^/# /' "$work/check" "$said"
+}
+
+checks "an output that is not there yet" --output "file:$work/new.json"
+check "takes a test record" grep -q 'new.json took a test record' "$work/check"
+check "and is no file of root's afterwards" test ! -e "$work/new.json"
+if [[ -e /var/log/nfwho ]]; then
+	skip "before the service was ever started" "nfwho is installed here"
+else
+	checks "before the service was ever started" --output file:/var/log/nfwho/nfwho.json
+fi
 collector_start || finish
+checks "beside a running one"
+check "the holder is named" grep -q "$collector" "$work/check"
+collector_stop
+cp "$NFWHO" "$work/holder"
+NFWHO=$work/holder collector_start || finish
 here timeout 60 "$NFWHO" check >"$work/check" 2>"$said" </dev/null
-check "while the group is taken: the holder is named" grep -q "$collector" "$work/check" "$said"
+equal "while another program has the group: it cannot" $? 1
+check "and that one is named" grep -q "$collector (holder)" "$work/check"
 collector_stop
 equal "check --help and --version say something" \
 	"$("$NFWHO" check --help | grep -c . | awk '{ print ($1 > 0) }')$("$NFWHO" --version |
