@@ -5,6 +5,7 @@
 #include "passwd.h"
 #include "ulogd.h"
 
+#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -52,6 +53,9 @@ static void emit(struct collector *c, enum record_action action, const struct fl
 	char line[RECORD_MAX + 1];
 	int len;
 
+	/* Of what is open ulogd2's form has no record: this would be one more packet. */
+	if (action == RECORD_CONNECTION_OPEN)
+		formats &= ~(1u << FORMAT_ULOGD);
 	fill_context(c, f, &context);
 	if (formats & 1u << FORMAT_ECS) {
 		len = record_connection(c->record, action, f, &context, line, sizeof(line));
@@ -185,6 +189,22 @@ static void emit_metrics(struct collector *c, const struct record_sink *sinks, u
 			    c->options->metrics, strerror(-err));
 }
 
+/* For those who do not read the ledger, and for formats that have none: once for each. */
+static void say_losses(struct collector *c)
+{
+	const struct ledger *now = &c->ledger, *said = &c->said;
+	uint64_t packets = now->sequence_gap + now->lost_tail - said->sequence_gap -
+			   said->lost_tail;
+	uint64_t connects = now->trace_lost - said->trace_lost;
+	uint64_t messages = now->conntrack_lost - said->conntrack_lost;
+
+	if (packets || connects || messages)
+		log_warning("lost since this was last said: %" PRIu64 " packets, %" PRIu64
+			    " records of the trace, %" PRIu64 " of conntrack's messages", packets,
+			    connects, messages);
+	c->said = *now;
+}
+
 void emit_ledger(struct collector *c)
 {
 	struct record_sink sinks[SINKS_MAX];
@@ -193,6 +213,7 @@ void emit_ledger(struct collector *c)
 	int len = record_ledger(c->record, &c->ledger, sinks, count, c->join.now_real_ns, line,
 				sizeof(line));
 
+	say_losses(c);
 	hand_on(c, FORMAT_ECS, line, len);
 	if (len > 0)
 		c->losses_told = c->ledger.sequence_gap + c->ledger.lost_tail;

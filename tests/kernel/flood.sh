@@ -114,6 +114,9 @@ with_loss()
 	collector_stop || return
 	echo "# lost: sequence gap $(ledger sequence_gap), tail $(ledger lost_tail)," \
 		"trace $(ledger trace_lost), conntrack $(ledger conntrack_lost)"
+	equal "they are said on stderr, each once" "$(losses_said)" \
+		"$(($(ledger sequence_gap) + $(ledger lost_tail))) $(ledger trace_lost) $(ledger \
+			conntrack_lost)"
 	compared "stopped for 2 s: losses are in the ledger exactly, no wrong name, none blocked" \
 		"$work/truth.tsv" --at-most wrong=0 --at-most wrong_user=0 --at-most duplicate=0 \
 		--at-most duplicate_end=0 --at-most ends_without_start=0 --at-most reason.blocked=0 \
@@ -121,6 +124,14 @@ with_loss()
 	grep '"port":90[,}]' "$records" >"$work/after.json"
 	mv "$work/after.json" "$records"
 	owned "afterwards all is right again" "$work/after.tsv"
+}
+
+losses_said()
+{
+	awk '/lost since this was last said/ {
+		sub(/.*said: /, "")
+		packets += $1; records += $3; messages += $8
+	} END { print packets + 0, records + 0, messages + 0 }' "$said"
 }
 
 after_recorded()

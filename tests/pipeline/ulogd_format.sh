@@ -56,6 +56,11 @@ as_many_flows()
 		(($(grep -c '"ct.event"' "$work/ours.json") >= connections))
 }
 
+one_more()
+{
+	(($(lines "$work/packets.json") > connections && $(grep -vc '"ct.event"' "$work/ours.json") > connections))
+}
+
 netns_pair
 serve 80
 configure >"$work/ulogd.conf"
@@ -66,13 +71,17 @@ TZ=UTC nsenter --net="/run/netns/$HERE" -- ulogd -c "$work/ulogd.conf" 2>"$work/
 children+=($!)
 wait_for 10 here grep -q '^ *618 ' /proc/self/net/netfilter/nfnetlink_log ||
 	not_ok "ulogd2 listens: $(cat "$work/ulogd.err" "$work/ulogd.log")"
-collector_start --output "file:$work/ours.json,format=ulogd"
+collector_start --final yes --output "file:$work/ours.json,format=ulogd"
 here "$load" busy --to $peer4:80 --to "[$peer6]:80" --truth "$work/truth.tsv" \
 	--count $connections --uid 0 --uid 65534 --workers 2 --rate 200 2>"$work/load"
 wait_for 25 as_many_flows
+# One that is open when we stop has a packet, like the others, and no other line.
+here bash -c "exec 3<>/dev/tcp/$peer4/80; exec sleep 30" &
+children+=($!)
+wait_for 5 one_more
 collector_stop && ok "the collector stops in order"
 check "packets: the same connections, keys and values" \
-	python3 "$(dirname "$0")/ulogd_reader.py" packets $connections "$work/packets.json" \
+	python3 "$(dirname "$0")/ulogd_reader.py" packets $((connections + 1)) "$work/packets.json" \
 	"$work/ours.json"
 check "flows: the same connections, keys and values" \
 	python3 "$(dirname "$0")/ulogd_reader.py" flows $connections "$work/flows.json" \
