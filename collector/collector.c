@@ -96,6 +96,8 @@ void collector_record_config(const struct collector *c, const struct options *op
 		.command_line = options->command_line,
 		.labels = options->labels,
 		.label_count = options->label_count,
+		.tags = options->tags,
+		.tag_count = options->tag_count,
 	};
 }
 

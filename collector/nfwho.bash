@@ -27,7 +27,7 @@ _nfwho()
 	options='--config --output --group --ruleset --hooks --protocols --loopback --rule-limit
 		--events --only --except --rate --burst --rate-total --summary-interval --ledger-interval
 		--trace --trace-buffer --receive-buffer --lookup --conntrack --sysctl --flows --processes
-		--command-line --label --metrics --priority-boost --user --final --log-level
+		--command-line --label --tag --metrics --priority-boost --user --final --log-level
 		--help --version'
 	COMPREPLY=()
 	if ((COMP_CWORD == 1)); then

@@ -43,6 +43,8 @@ void options_free(struct options *options)
 		free((char *)options->labels[options->label_count].key);
 		free((char *)options->labels[options->label_count].value);
 	}
+	while (options->tag_count)
+		free((char *)options->tags[--options->tag_count]);
 	free(options->metrics);
 	free(options->user);
 	options->metrics = options->user = NULL;

@@ -21,6 +21,7 @@ enum ruleset_mode { RULESET_MODE_AUTO, RULESET_MODE_OWNED, RULESET_MODE_STATIC, 
 
 #define OPTIONS_OUTPUTS_MAX 16
 #define OPTIONS_LABELS_MAX 32
+#define OPTIONS_TAGS_MAX 32
 
 struct options {
 	int argc;		/* of the command line, to read it all again */
@@ -45,6 +46,8 @@ struct options {
 	enum record_command_line command_line;
 	struct record_label labels[OPTIONS_LABELS_MAX];
 	unsigned int label_count;
+	const char *tags[OPTIONS_TAGS_MAX];	/* owned */
+	unsigned int tag_count;
 	uint32_t priority_boost;	/* nice(2), negated */
 	char *metrics;		/* file; NULL: none */
 	char *user;		/* NULL: stay who we are */

@@ -53,7 +53,7 @@ static int change(struct collector *c, const struct options *fresh)
 	if (!err)
 		err = change_records(c, fresh);
 	if (err) {
-		log_error("reload refused: %s", err == -E2BIG ? "labels are too long" :
+		log_error("reload refused: %s", err == -E2BIG ? "labels and tags are too long" :
 			  strerror(-err));
 		return err;
 	}

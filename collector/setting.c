@@ -12,7 +12,7 @@
 #include <string.h>
 
 static setting_set set_flag, set_choice, set_bits, set_u16, set_u32, set_bytes;
-static setting_set set_events, set_filter, set_output, set_label, set_text;
+static setting_set set_events, set_filter, set_output, set_label, set_tag, set_text;
 static void forget_filters(const struct setting *setting, struct options *options);
 static void forget_outputs(const struct setting *setting, struct options *options);
 
@@ -122,6 +122,8 @@ const struct setting settings[] = {
 	  "what is written of a command line; redact: all but values that look secret",
 	  set_choice, AT(command_line), .words = command_lines },
 	{ "label", "KEY=VALUE", NULL, "put into every record, repeatable", set_label,
+	  .repeats = true },
+	{ "tag", "TEXT", NULL, "put into every record's list of tags, repeatable", set_tag,
 	  .repeats = true },
 	{ "metrics", "FILE", NULL,
 	  "figures for Prometheus, written at each ledger (node_exporter's textfile collector)",
@@ -308,6 +310,31 @@ static int set_label(const struct setting *setting, struct options *options, con
 	options->labels[i] = (struct record_label){ key, text };
 	if (i == options->label_count)
 		options->label_count++;
+	return 0;
+}
+
+static int set_tag(const struct setting *setting, struct options *options, const char *value,
+		   char *why, size_t size)
+{
+	char *tag;
+
+	(void)setting;
+	if (!*value || strlen(value) > 256) {
+		snprintf(why, size, "\"%.80s\" is not a tag of 1 to 256 bytes", value);
+		return -EINVAL;
+	}
+	for (unsigned int i = 0; i < options->tag_count; i++)
+		if (strcmp(options->tags[i], value) == 0)
+			return 0;
+	if (options->tag_count == OPTIONS_TAGS_MAX) {
+		snprintf(why, size, "\"%.80s\" is one tag too many: at most %d", value,
+			 OPTIONS_TAGS_MAX);
+		return -EINVAL;
+	}
+	tag = strdup(value);
+	if (!tag)
+		return -ENOMEM;
+	options->tags[options->tag_count++] = tag;
 	return 0;
 }
 

@@ -84,11 +84,12 @@ equal "an output that stayed has all of it" \
 	"$(grep -c '"action":"connection_attempted"' "$work/logs/a.json")" \
 	"$(grep -c '"action":"connection_attempted"' "$records")"
 
-configure 'label = turn=last' 'events = start'
+configure 'label = turn=last' 'tag = one' 'tag = two' 'events = start'
 reload
 connect
 wait_records 10 1 '.event.action == "connection_attempted" and .labels.turn == "last"'
 equal "a label is in the next record" "$(last_start "$records" | jq -r .labels.turn)" last
+equal "and tags are" "$(last_start "$records" | jq -c .tags)" '["one","two"]'
 equal "an output that is gone gets nothing more" \
 	"$(jq -r 'select(.labels.turn == "last") | 1' "$work"/logs/*.json | wc -l)" 0
 said_of "what cannot change while running says so" \

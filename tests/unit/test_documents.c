@@ -171,7 +171,7 @@ static void the_sample_is_in_comments_and_its_values_are_the_defaults(void **sta
 	assert_int_equal(options_init(&options), 0);
 	assert_int_equal(options_parse(&options, text, strlen(text), "sample", error,
 				       sizeof(error)), 0);
-	assert_int_equal(options.output_count + options.label_count, 0);
+	assert_int_equal(options.output_count + options.label_count + options.tag_count, 0);
 	for (unsigned int i = 0; option_info(i, &info); i++) {
 		snprintf(wanted, sizeof(wanted), "\n#%s = %s%s", info.name,
 			 info.preset ? info.preset : "", info.preset ? "\n" : "");

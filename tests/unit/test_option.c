@@ -80,6 +80,7 @@ static void what_is_wrong_is_quoted_and_what_is_right_is_said(void **state)
 		  "user, program, unit, container, net, port, protocol" },
 		{ "--except=port=x",
 		  "--except: \"x\" is not a port from 1 to 65535 or a range such as 1000-2000" },
+		{ "--tag=", "--tag: \"\" is not a tag of 1 to 256 bytes" },
 		{ "--label=a.b=c", "--label: \"a.b=c\" is not KEY=VALUE with a key of letters, "
 		  "digits, _ and - and a value of at most 256 bytes" },
 		{ "--config=/nonexistent/x", "/nonexistent/x: No such file or directory" },
@@ -200,7 +201,7 @@ static void the_command_line_wins(void **state)
 	char name[] = "/tmp/nfwho-test-option-XXXXXX", config[64];
 	struct options options;
 	static const char text[] = "group = 32\noutput = syslog\noutput = unix:/a\nrate = 7\n"
-		"label = a=1\nlabel = b=2\nonly = port=1\nonly = port=2\nexcept = port=3\n";
+		"label = a=1\nlabel = b=2\ntag = x\nonly = port=1\nonly = port=2\nexcept = port=3\n";
 	int fd = mkstemp(name);
 
 	(void)state;
@@ -209,7 +210,7 @@ static void the_command_line_wins(void **state)
 	close(fd);
 	snprintf(config, sizeof(config), "--config=%s", name);
 	assert_int_equal(READ(&options, "--output=unix:/b", config, "--group=5", "--label=a=3",
-			      "--only=port=4", "--only=user=0"),
+			      "--tag=y", "--tag=x", "--only=port=4", "--only=user=0"),
 			 OPTION_RUN);
 	unlink(name);
 	assert_int_equal(options.group, 5);
@@ -218,6 +219,8 @@ static void the_command_line_wins(void **state)
 	assert_string_equal(options.outputs[0].path, "/b");
 	assert_int_equal(options.label_count, 2);
 	assert_string_equal(options.labels[0].value, "3");
+	assert_int_equal(options.tag_count, 2);
+	assert_string_equal(options.tags[1], "y");
 	assert_int_equal(options.filter.count[FILTER_ONLY], 2);
 	assert_string_equal(options.filter.clauses[FILTER_ONLY][0].text, "port=4");
 	assert_int_equal(options.filter.count[FILTER_EXCEPT], 1);
