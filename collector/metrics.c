@@ -119,7 +119,7 @@ static void add_connections(struct text *t, const struct metrics *m, const struc
 		add_counter(t, "connects_missed_total", l->trace_missed,
 			    "Connects between the last run's trace and this one's.");
 	add_counter(t, "connects_without_packet_total", l->trace_only,
-		    "Connects seen that no packet followed.");
+		    "Connects seen that no packet followed, loopback and other namespaces too.");
 	add_counter(t, "connects_without_packet_filtered_total", l->trace_filtered,
 		    "The same, left out by a filter.");
 	add_counter(t, "connections_resumed_total", l->resumed,
