@@ -183,6 +183,8 @@ static struct process *find_one(struct process_table *t, uint32_t pid, uint64_t 
 		p = NULL;
 	} else if (!p || p->exit_ns || !is_same(t, p, stat.start_ticks)) {
 		p = enter(t, dir_fd, pid, start_ticks);
+	} else if (!t->traced || p->checked_ns <= t->lost_ns) {
+		p = reread(t, dir_fd, p);	/* it may run another program, and nobody told of it */
 	}
 	if (dir_fd >= 0)
 		close(dir_fd);
@@ -258,9 +260,10 @@ static bool take_credit(struct process_table *t)
 	return true;
 }
 
-/* One process on its way through process_read(). */
+/* One process on its way through process_read(). The table may give it up meanwhile for others that it
+ * learns of. */
 struct reading {
-	struct process *p;
+	struct process *p;	/* referenced */
 	struct process fresh;
 	int dir_fd, exe;
 };
@@ -269,7 +272,7 @@ static bool reading_begin(struct process_table *t, struct process *p, struct rea
 {
 	if ((p->known & PROCESS_READ) || process_lookup(t, p->pid) != p || !take_credit(t))
 		return false;
-	*r = (struct reading) { .p = p, .fresh = { .pid = p->pid } };
+	*r = (struct reading) { .p = process_ref(p), .fresh = { .pid = p->pid } };
 	t->stats.reads++;
 	p->known |= PROCESS_READ;
 	r->dir_fd = open_process(t, p->pid);
@@ -297,9 +300,11 @@ static bool reading_finish(struct process_table *t, struct reading *r)
 		t->stats.reads_late += !fresh->kernel_thread;
 	if (!err && !is_of_later_program(p, fresh)) {
 		merge(t, p, fresh);
-		link_parent(t, p);
+		if (process_lookup(t, p->pid) == p)
+			link_parent(t, p);
 	}
 	process_image_clear(fresh);
+	process_unref(p);
 	return !err;
 }
 

@@ -569,6 +569,69 @@ static void exec_from_a_thread_is_another_program_of_the_same_process(void **sta
 	process_unref(before);
 }
 
+/* In the first thread, as most do it. */
+static void exec_alone(struct fixture *f)
+{
+	exec_when_told(f);
+}
+
+/* No record tells of it where nothing is traced, nor if it was lost. */
+static void whoever_is_looked_for_is_seen_as_it_is_now(void **state)
+{
+	struct fixture *f = *state;
+	struct process *p;
+
+	for (int lost = 0; lost < 2; lost++) {
+		p = spawn(f, exec_alone);
+		assert_string_not_equal(p->comm, "sleep");
+		if (lost) {
+			process_fork(f->table, process_now(), 5000001, 5000001, 1, 1);
+			process_lost(f->table, process_now());
+		}
+		assert_int_equal(write(f->hold[1], "g", 1), 1);
+		wait_for_exe(f->child, "/sleep");
+		p = process_find(f->table, f->child, 0);
+		assert_string_equal(p->comm, "sleep");
+		assert_memory_equal(p->command_line, "sleep\0" "1000", 10);
+		kill(f->child, SIGKILL);
+		waitpid(f->child, NULL, 0);
+	}
+}
+
+/* Reading one brings its parent into a table that is full, and another one, whose turn it is next, out of
+ * it. */
+static void who_is_being_read_may_be_given_up(void **state)
+{
+	struct fixture *f = *state;
+	struct process_config config = {
+		.proc_fd = f->proc_fd, .max_processes = 2, .linger_ns = 10 * S,
+		.command_line_max_bytes = COMMAND_LINE_MAX,
+	};
+	struct process_table *small;
+	uint32_t pids[2];
+	pid_t first;
+
+	spawn(f, nothing);
+	first = f->child;
+	spawn(f, nothing);
+	pids[0] = (uint32_t)f->child;
+	pids[1] = (uint32_t)first;
+	assert_int_equal(process_table_new(&small, &config), 0);
+	for (int i = 2; i-- > 0;) {
+		uint64_t began = process_get(f->table, pids[i])->start_ticks;
+
+		process_fork(small, time_of(small, began), pids[i], pids[i], (uint32_t)getpid(),
+			     (uint32_t)getpid());
+	}
+	process_read_new(small, pids, 2);
+	assert_int_equal(process_stats(small)->live, 2);
+	assert_int_equal(process_stats(small)->shed, 1);
+	assert_non_null(process_get(small, (uint32_t)getpid()));
+	process_table_free(small);
+	kill(first, SIGKILL);
+	waitpid(first, NULL, 0);
+}
+
 static void vfork_and_wait(struct fixture *f)
 {
 	if (vfork() == 0)
@@ -686,6 +749,8 @@ int main(void)
 		test(a_process_gone_before_it_is_read_keeps_what_records_said),
 		test(a_process_without_its_first_thread_is_read_from_another),
 		test(exec_from_a_thread_is_another_program_of_the_same_process),
+		test(whoever_is_looked_for_is_seen_as_it_is_now),
+		test(who_is_being_read_may_be_given_up),
 		test(a_child_by_vfork_shows_its_parents_program),
 		test(only_the_very_process_is_found),
 		test(a_reused_pid_is_not_read_into_the_old_process),
