@@ -18,7 +18,8 @@
  * What loss is told. The kernel's own LOST record stands where the next record found room, with the
  * exact number, but that can be late. So a ring that was found nearly full is told at once, as a
  * PERF_DOUBT: maybe something is lost, maybe nothing. The next record in that ring settles it: it
- * is that LOST record, or nothing was.
+ * is that LOST record, or nothing was. A CPU may be quiet from then on, while others wait for what
+ * it has to say: after DOUBT_MAX_NS something is taken to be lost.
  */
 #include "merge.h"
 
@@ -26,6 +27,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+
+#define DOUBT_MAX_NS 200000000ull
 
 static void heap_sift(struct merge *m, uint32_t i)
 {
@@ -65,12 +68,18 @@ void merge_tell_lost(struct merge *m, uint32_t cpu, uint64_t count, perf_handler
 	handler(&event, data);
 }
 
-void merge_tell_doubt(struct watch *w, bool on, perf_handler *handler, void *data)
+static void tell_doubt(struct watch *w, bool on, perf_handler *handler, void *data)
 {
 	struct perf_event event = { .kind = on ? PERF_DOUBT : PERF_WHOLE, .cpu = w->cpu };
 
 	w->in_doubt = on;
 	handler(&event, data);
+}
+
+void merge_end_doubt(struct merge *m, struct watch *w, perf_handler *handler, void *data)
+{
+	tell_doubt(w, false, handler, data);
+	merge_tell_lost(m, w->cpu, 0, handler, data);
 }
 
 /* The ring was emptied because what stood in it was impossible. How much that was is not known. */
@@ -130,7 +139,7 @@ static int record_hand_on(struct merge *m, struct watch *w, perf_handler *handle
 	int result;
 
 	if (w->in_doubt && w->ring.at >= w->ring.full_at)
-		merge_tell_doubt(w, false, handler, data);
+		tell_doubt(w, false, handler, data);
 	if (header->type == PERF_RECORD_SAMPLE) {
 		source = watch_source(w, ring_word(&w->ring, SAMPLE_ID_OFFSET));
 		if (source == SAMPLE_SOURCES) {
@@ -172,8 +181,12 @@ int merge_read(struct merge *m, uint64_t until_ns, perf_handler *handler, void *
 		struct watch *w = m->watches[i];
 
 		ring_release(&w->ring);
-		if (w->ring.was_full && w->ring.at <= w->ring.full_at && !w->in_doubt)
-			merge_tell_doubt(w, true, handler, data);
+		if (w->in_doubt && until_ns - w->doubt_ns > DOUBT_MAX_NS)
+			merge_end_doubt(m, w, handler, data);
+		if (w->ring.was_full && w->ring.at <= w->ring.full_at && !w->in_doubt) {
+			tell_doubt(w, true, handler, data);
+			w->doubt_ns = until_ns;
+		}
 		w->ring.was_full = false;
 	}
 	return handed_on;

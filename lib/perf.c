@@ -59,10 +59,8 @@ int perf_read(struct perf *p, uint64_t until_ns, perf_handler *handler, void *da
 
 		if (!w->gone || w->ring.at != w->ring.end)
 			continue;
-		if (w->in_doubt) {
-			merge_tell_doubt(w, false, handler, data);
-			merge_tell_lost(&p->merge, w->cpu, 0, handler, data);
-		}
+		if (w->in_doubt)
+			merge_end_doubt(&p->merge, w, handler, data);
 		watches_remove(p, i);
 	}
 	return handed_on;

@@ -30,7 +30,8 @@ enum perf_kind {
 	PERF_LOST,		/* this many records are missing here */
 	PERF_DOUBT,		/* a CPU's ring was nearly full: records of it may be missing, and
 				 * the next one will tell (time_ns is 0) */
-	PERF_WHOLE,		/* it has come: nothing is missing, unless a PERF_LOST follows */
+	PERF_WHOLE,		/* it has come, or was waited for in vain: nothing is missing, unless a
+				 * PERF_LOST follows */
 };
 
 /* One record, all kinds. Strings are valid during the callback only. */

@@ -29,6 +29,7 @@ struct watch {
 	size_t memory_bytes;
 	struct ring ring;
 	bool in_doubt;				/* PERF_DOUBT was handed on, PERF_WHOLE not yet */
+	uint64_t doubt_ns;			/* when */
 	bool gone;				/* its CPU is: read what is left, then close */
 };
 

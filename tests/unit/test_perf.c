@@ -397,6 +397,28 @@ static void a_ring_found_nearly_full_is_told_before_the_kernel_tells(void **stat
 	assert_int_equal(f->seen[1].kind, PERF_SOCKET_STATE);
 }
 
+/* On a CPU that is quiet from then on: others wait for it. */
+static void a_doubt_that_nothing_settles_is_a_loss(void **state)
+{
+	struct fixture *f = *state;
+	unsigned int records = RING / 136;
+
+	for (unsigned int i = 0; i < records; i++)
+		put_state(&f->watch[0], 1, i + 1);
+	drain(f, 1000000000);
+	assert_int_equal(f->seen[records].kind, PERF_DOUBT);
+	drain(f, 1100000000);
+	assert_int_equal(f->count, 0);
+	drain(f, 1300000000);
+	assert_int_equal(f->count, 2);
+	assert_int_equal(f->seen[0].kind, PERF_WHOLE);
+	assert_int_equal(f->seen[1].kind, PERF_LOST);
+	put_state(&f->watch[0], 1, 1);
+	drain(f, 2000000000);
+	assert_int_equal(f->count, 1);
+	assert_int_equal(f->seen[0].kind, PERF_SOCKET_STATE);
+}
+
 static void short_records_are_skipped_and_counted(void **state)
 {
 	struct fixture *f = *state;
@@ -558,6 +580,7 @@ int main(void)
 		TEST(an_impossible_header_empties_its_ring_and_is_told),
 		TEST(a_head_farther_than_the_ring_empties_it_and_is_told),
 		TEST(a_ring_found_nearly_full_is_told_before_the_kernel_tells),
+		TEST(a_doubt_that_nothing_settles_is_a_loss),
 		TEST(short_records_are_skipped_and_counted),
 		TEST(an_executed_name_lies_inside_its_record),
 		TEST(lives_begin_are_renamed_and_end),
