@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "log.h"
 
+#include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -58,6 +59,27 @@ static int is_journal(void)
 	       fstat(STDERR_FILENO, &st) == 0 && st.st_dev == device && st.st_ino == inode;
 }
 
+/* Whoever reads it may have stopped (a pager, a terminal that is held): we do not wait for that. */
+static void put(const char *line, size_t len)
+{
+	static unsigned int unsaid;
+	struct pollfd writable = { .fd = STDERR_FILENO, .events = POLLOUT };
+	char text[64];
+	int head;
+
+	if (poll(&writable, 1, 0) == 0) {
+		unsaid++;
+		return;
+	}
+	if (unsaid) {
+		head = snprintf(text, sizeof(text), "nfwho: %u lines could not be said here\n", unsaid);
+		if (write(STDERR_FILENO, text, (size_t)head) == head)
+			unsaid = 0;
+	}
+	if (write(STDERR_FILENO, line, len) < 0)
+		return;	/* nobody is left to tell */
+}
+
 __attribute__((format(printf, 2, 0)))
 static void say(enum log_level level, const char *format, va_list arguments)
 {
@@ -77,8 +99,7 @@ static void say(enum log_level level, const char *format, va_list arguments)
 		held.len += len;
 		return;
 	}
-	if (write(STDERR_FILENO, line, len) < 0)
-		return;	/* nobody is left to tell */
+	put(line, len);
 }
 
 void log_hold(void)

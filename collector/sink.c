@@ -86,9 +86,16 @@ void sink_drop_first(struct sink *s)
 	s->dropped++;
 }
 
+/* Nobody writes to us. Whoever made our stdout may have said so already (systemd shuts the journal's
+ * stream down that way), which there is no sign that its reader is gone. */
+static uint32_t hangups(const struct sink *s)
+{
+	return s->output.kind == OUTPUT_STDOUT ? 0 : EPOLLRDHUP;
+}
+
 int sink_watch(struct sink *s)
 {
-	struct epoll_event event = { .events = EPOLLRDHUP, .data.ptr = s };
+	struct epoll_event event = { .events = hangups(s), .data.ptr = s };
 
 	s->blocked = false;
 	s->hangup = false;
@@ -109,7 +116,7 @@ void sink_disconnect(struct sink *s)
 
 static void wait_writable(struct sink *s, bool wait)
 {
-	struct epoll_event event = { .events = EPOLLRDHUP, .data.ptr = s };
+	struct epoll_event event = { .events = hangups(s), .data.ptr = s };
 
 	if (s->blocked == wait || s->fd < 0)
 		return;

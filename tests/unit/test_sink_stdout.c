@@ -127,6 +127,59 @@ static void a_socket_is_written_without_blocking(void **state)
 	close(ends[1]);
 }
 
+/* As systemd makes the journal's stream. */
+static void a_socket_that_is_not_to_be_read_from_is_written(void **state)
+{
+	char got[16];
+	int ends[2], before, first, second;
+	struct sinks *s;
+
+	(void)state;
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	assert_int_equal(shutdown(ends[1], SHUT_RD), 0);
+	before = take_stdout(ends[1]);
+	s = open_sinks();
+	sinks_write(s, FORMAT_ECS, "{1}\n", 4);
+	first = sinks_flush(s);
+	close(ends[1]);
+	second = first == 0 && read(ends[0], got, sizeof(got)) == 4 ? 0 : -1;
+	close(ends[0]);
+	if (!second)
+		second = sinks_flush(s);
+	sinks_close(s);
+	give_back(before);
+	assert_int_equal(first, 0);
+	assert_int_equal(second, -EPIPE);
+}
+
+/* A pager, or a terminal that is held. */
+static void a_reader_of_stderr_that_stops_is_not_waited_for(void **state)
+{
+	char got[8192];
+	int ends[2], before = dup(STDERR_FILENO);
+	ssize_t len;
+
+	(void)state;
+	assert_int_equal(pipe(ends), 0);
+	dup2(ends[1], STDERR_FILENO);
+	alarm(20);
+	for (int i = 0; i < 10000; i++)
+		log_warning("line %d", i);
+	len = read(ends[0], got, 100);
+	while (fcntl(ends[0], F_SETFL, O_NONBLOCK) == 0 && read(ends[0], got, sizeof(got)) > 0)
+		;
+	log_warning("the last");
+	alarm(0);
+	len = read(ends[0], got, sizeof(got) - 1);
+	dup2(before, STDERR_FILENO);
+	close(before);
+	assert_in_range(len, 1, sizeof(got) - 1);
+	got[len] = '\0';
+	assert_non_null(strstr(got, " lines could not be said here\nnfwho: the last\n"));
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void a_queue_gives_back_what_was_put_in(void **state)
 {
 	char piece[3000];
@@ -175,6 +228,8 @@ int main(void)
 		cmocka_unit_test(a_full_pipe_waits_and_keeps_its_flags),
 		cmocka_unit_test(a_reader_that_went_away_is_reported),
 		cmocka_unit_test(a_socket_is_written_without_blocking),
+		cmocka_unit_test(a_socket_that_is_not_to_be_read_from_is_written),
+		cmocka_unit_test(a_reader_of_stderr_that_stops_is_not_waited_for),
 		cmocka_unit_test(a_queue_gives_back_what_was_put_in),
 		cmocka_unit_test(diagnostics_escape_what_a_terminal_would_obey),
 	};
