@@ -134,7 +134,7 @@ static int drain_packets(struct collector *c)
 	int n = nflog_read(c->nflog, PACKETS_MAX, take_packet, c);
 
 	if (stats->sequence_gap + stats->enobufs != lost_before)
-		join_nflog_lost(&c->join);
+		join_nflog_lost(&c->join, clock_ns(CLOCK_MONOTONIC));
 	return n;
 }
 
@@ -153,7 +153,7 @@ static int drain_conntrack(struct collector *c)
 	lost_before = conntrack_lost(c) + ct_stats(c->ct)->enobufs;
 	n = ct_read(c->ct, MESSAGES_MAX, take_entry, &c->join);
 	if (conntrack_lost(c) + ct_stats(c->ct)->enobufs != lost_before)
-		join_conntrack_lost(&c->join);
+		join_conntrack_lost(&c->join, clock_ns(CLOCK_MONOTONIC));
 	return n;
 }
 

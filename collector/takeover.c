@@ -43,7 +43,7 @@ int takeover_connections(struct collector *c)
 	flow_number_from(c->flows, about.next_number);
 	memcpy(c->host.series, about.series, sizeof(c->host.series));
 	if (!c->conntrack_taken)
-		join_conntrack_lost(&c->join);
+		join_conntrack_lost(&c->join, c->join.now_ns);
 	return 0;
 }
 

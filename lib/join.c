@@ -56,14 +56,14 @@ void join_clock(struct join *j, uint64_t now_ns, uint64_t now_real_ns)
 	j->now_real_ns = now_real_ns;
 }
 
-void join_nflog_lost(struct join *j)
+void join_nflog_lost(struct join *j, uint64_t until_ns)
 {
-	j->nflog_lost_ns = j->now_ns;
+	j->nflog_lost_ns = until_ns;
 }
 
-void join_conntrack_lost(struct join *j)
+void join_conntrack_lost(struct join *j, uint64_t until_ns)
 {
-	j->ct_lost_ns = j->now_ns;
+	j->ct_lost_ns = until_ns;
 	resync_begin(j);
 }
 

@@ -118,9 +118,10 @@ void join_conntrack(struct join *j, const struct ct_entry *entry);
  * trace began. */
 void join_connecting(struct join *j, const struct tuple *tuple);
 
-/* Packets, or conntrack messages, were lost up to now. */
-void join_nflog_lost(struct join *j);
-void join_conntrack_lost(struct join *j);
+/* Packets, or conntrack messages, were lost, the last of them perhaps at until_ns (CLOCK_MONOTONIC): an
+ * instant after the loss was counted, which is later than the clock of the drain. */
+void join_nflog_lost(struct join *j, uint64_t until_ns);
+void join_conntrack_lost(struct join *j, uint64_t until_ns);
 
 /* Up to now the rules logged another choice, or nothing; from since_ns on (CLOCK_MONOTONIC) they may log
  * nothing, until they are said to have changed. */

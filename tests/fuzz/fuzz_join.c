@@ -240,9 +240,9 @@ static void lose(struct world *w, const struct step *s)
 	struct tuple tuple = tuple_of(s->where & ~8, false);
 
 	if (s->what % 8 == 0)
-		join_nflog_lost(&w->join);
+		join_nflog_lost(&w->join, w->join.now_ns);
 	else if (s->what % 8 == 1)
-		join_conntrack_lost(&w->join);
+		join_conntrack_lost(&w->join, w->join.now_ns);
 	else if (s->what % 8 == 2)
 		join_rules_changed(&w->join);
 	else if (s->what % 8 == 3)
