@@ -229,7 +229,7 @@ static void count_sources(struct collector *c)
 	ledger->enobufs = nflog->enobufs + (c->ct ? ct_stats(c->ct)->enobufs : 0);
 	ledger->undecodable = c->join.undecodable + nflog->invalid;
 	if (c->trace) {
-		ledger->trace_lost = perf_stats(c->perf)->lost;
+		ledger->trace_lost = perf_stats(c->perf)->lost + c->join.connects_evicted;
 		ledger->trace_only = c->join.trace_only + trace_stats(c->trace)->loopback;
 	}
 	if (c->ct)

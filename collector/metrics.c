@@ -182,7 +182,7 @@ static void add_sources(struct text *t, const struct metrics *m, const struct me
 {
 	const struct ledger *l = v->ledger;
 
-	add_counter(t, "trace_lost_total", l->trace_lost, "Records that trace rings lost.");
+	add_counter(t, "trace_lost_total", l->trace_lost, "Records that trace rings lost, connects given up for want of room.");
 	add_counter(t, "conntrack_lost_total", l->conntrack_lost,
 		    "Messages of conntrack dropped by the kernel, or unreadable.");
 	if (l->conntrack_known) {

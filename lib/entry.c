@@ -143,14 +143,26 @@ static bool has_word_of(const struct flow *connect, const struct flow *f)
 	       !(connect->seen & (FLOW_PACKET | FLOW_STARTED));
 }
 
+bool entry_is_older(const struct flow *orphan, uint64_t sent_after_ns, bool connects)
+{
+	/* Its socket was seen: a later connect is another one's, and one that has its answer sends no SYN. */
+	if (orphan->seen & FLOW_RESUMED)
+		return sent_after_ns > orphan->packet_ns &&
+		       (connects || orphan->seen & FLOW_ANSWERED);
+	return is_orphan(orphan) && (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
+}
+
 /* What conntrack has told of this packet's connection, the oldest first: packets are logged in the
  * order of their entries. */
 static struct flow *find_word(struct join *j, const struct flow *f)
 {
 	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple), *found = NULL;
+	bool connects = f->seen & FLOW_CONNECT;
+	uint64_t sent_after_ns = connects ? f->start_ns : f->sent_after_ns;
 
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
-		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone))
+		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone) ||
+		    entry_is_older(other, sent_after_ns, connects))
 			continue;
 		if (is_orphan(other) ? other->seen & FLOW_RESUMED ||
 				       other->start_real_ns + DRAIN_NS >= f->start_real_ns :
@@ -178,13 +190,34 @@ void entry_adopt(struct join *j, struct flow *f)
 		forget_word(from);
 }
 
-static bool lacks_entry(const struct flow *f, const struct ct_entry *entry)
+/* When its first packet can have been sent, at the earliest. Wall time. */
+static uint64_t sent_after_real_ns(const struct flow *f)
+{
+	uint64_t ago_ns = f->start_ns - f->sent_after_ns;
+
+	if (f->seen & FLOW_CONNECT || ago_ns >= f->start_real_ns)
+		return f->start_real_ns;
+	return f->start_real_ns - ago_ns;
+}
+
+/* An entry's NEW is told before its DESTROY. A DESTROY alone is of one that was there before we listened,
+ * often of the last connection with this tuple: a SYN that finds such an entry in TIME_WAIT has it
+ * removed, with the same id if the next one comes to lie in the same place. */
+static bool can_be_its_end(const struct join *j, const struct flow *f, const struct ct_entry *entry)
+{
+	if (f->seen & (FLOW_NEW | FLOW_EARLIER | FLOW_RESUMED | FLOW_REMOVED) ||
+	    f->start_ns <= j->ct_lost_ns)
+		return true;
+	return entry->has_timestamps && entry->start_real_ns >= sent_after_real_ns(f);
+}
+
+static bool lacks_entry(const struct join *j, const struct flow *f, const struct ct_entry *entry)
 {
 	if (f->seen & (FLOW_DESTROY | FLOW_UNTRACKED))
 		return false;
 	if (!is_entry_of(f, entry->id, entry->zone))
 		return false;
-	return entry->kind == CT_DESTROY || !(f->seen & FLOW_NEW);
+	return entry->kind == CT_DESTROY ? can_be_its_end(j, f, entry) : !(f->seen & FLOW_NEW);
 }
 
 /* After a loss the order says nothing; when the entry was made does. */
@@ -196,7 +229,7 @@ static struct flow *nearest_flow(struct join *j, const struct ct_entry *entry)
 
 	for (f = flow_by_tuple(j->config.flows, &entry->original); f;
 	     f = flow_next_by_tuple(j->config.flows, f)) {
-		if (!lacks_entry(f, entry))
+		if (!lacks_entry(j, f, entry))
 			continue;
 		distance_ns = made_ns > f->start_real_ns ? made_ns - f->start_real_ns :
 							   f->start_real_ns - made_ns;
@@ -220,7 +253,7 @@ static struct flow *conntrack_flow(struct join *j, const struct ct_entry *entry)
 
 	for (f = flow_by_tuple(j->config.flows, &entry->original); f;
 	     f = flow_next_by_tuple(j->config.flows, f)) {
-		if (!lacks_entry(f, entry))
+		if (!lacks_entry(j, f, entry))
 			continue;
 		found = f;
 		if (f->seen & FLOW_CT_ID)

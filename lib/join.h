@@ -78,6 +78,7 @@ struct join_holders;
 struct join {
 	struct join_config config;
 	uint64_t now_ns, now_real_ns;	/* the batch's clocks: CLOCK_MONOTONIC, CLOCK_REALTIME */
+	uint64_t connects_evicted;	/* that the trace told of, and no packet: as good as lost */
 	uint64_t nflog_lost_ns;		/* when packets were last lost: absence proves nothing */
 	uint64_t ct_lost_ns;
 	uint64_t unmatched_ns;		/* when a packet last fitted several connects, or the rules

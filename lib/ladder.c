@@ -67,12 +67,22 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 	ending_follow(j, f, !j->finishing);
 }
 
+/* /proc has shown its process later than the trace has been read: perhaps with the next program, whose
+ * exec the next reading tells of. */
+static bool is_ahead_of_trace(struct join *j, struct flow *f)
+{
+	if (j->finishing || j->evicting || !f->process)
+		return false;
+	process_read(j->config.processes, f->process);
+	return f->process->read_end_ns > j->now_ns;
+}
+
 static void start_traced(struct join *j, struct flow *f)
 {
-	if (f->seen & FLOW_KERNEL)
-		start(j, f, OWNER_KERNEL);
+	if (is_ahead_of_trace(j, f))
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
 	else
-		start(j, f, OWNER_TRACE);
+		start(j, f, f->seen & FLOW_KERNEL ? OWNER_KERNEL : OWNER_TRACE);
 }
 
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
@@ -83,6 +93,7 @@ void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 	if (query->process) {
 		process_unref(f->process);
 		f->process = process_ref(query->process);
+		f->tid = 0;	/* of a connect whose process is not known: another's */
 		if (query->holder_count > 1)
 			join_remember_holders(j, f, query);
 	}

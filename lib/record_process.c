@@ -351,7 +351,7 @@ int record_process(struct record *r, struct process *p, struct record_process *f
 	size_t len[2];
 
 	if (p->fragment[0] && p->fragment_revision == r->revision &&
-	    !(p->known & ~p->fragment_known[0]) && !(parent_known & ~p->fragment_known[1])) {
+	    !(p->known & ~p->fragment_known[0]) && (!p->parent || parent_known == p->fragment_known[1])) {
 		*fragments = (struct record_process){ p->fragment[0], p->fragment[1],
 						      p->fragment_len[0], p->fragment_len[1] };
 		return 0;

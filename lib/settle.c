@@ -27,6 +27,7 @@ static void note_waiting(const struct join *j, struct flow *f)
 
 static void recheck_unanswered(struct join *j, struct flow *f)
 {
+	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
 	bool datagram = tuple_is_datagram(&f->tuple);
 	struct owner_query query;
 
@@ -41,6 +42,8 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 		return;
 	}
 	match_ask_socket(j, f, &query);
+	if (newest != f && newest->seen & FLOW_PACKET)
+		query.socket_found = false;	/* that one's: this one's is gone */
 	if (match_is_forwarded(f) || f->seen & FLOW_INGRESS ||
 	    (query.socket_found && (datagram || query.socket_state == TCP_SYN_SENT))) {
 		if (query.socket_found)
@@ -219,8 +222,10 @@ void join_evict(struct join *j)
 	struct flow *f = flow_victim(j->config.flows);
 
 	j->evicting = true;
-	if ((f->seen & (FLOW_CONNECT | FLOW_PACKET)) == FLOW_CONNECT)
+	if ((f->seen & (FLOW_CONNECT | FLOW_PACKET)) == FLOW_CONNECT) {
 		trace_forgotten(j->config.trace, j->now_ns);
+		j->connects_evicted++;
+	}
 	if (f->seen & FLOW_PACKET && !(f->seen & FLOW_STARTED))
 		ladder_cut_short(j, f);
 	if ((f->seen & (FLOW_STARTED | FLOW_CLOSED | FLOW_ENDED)) == (FLOW_STARTED | FLOW_CLOSED))

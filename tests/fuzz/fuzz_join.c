@@ -17,7 +17,7 @@
 #include <string.h>
 
 #define MS 1000000ull
-#define BEGIN_NS (1000 * 1000 * MS)
+#define BEGIN_NS (86400000000 * MS)	/* after everything that is read of real processes */
 #define SOCKET 0xffff888012340000ull
 #define PROCESSES 4
 #define FLOWS 16

@@ -25,7 +25,7 @@
 #include <cmocka.h>
 
 #define MS 1000000ull
-#define BEGIN_NS (1000 * 1000 * MS)
+#define BEGIN_NS (86400000000 * MS)	/* after everything that is read of real processes */
 #define SOCKET 0xffff888012340000ull
 
 struct world {
@@ -469,6 +469,7 @@ static void a_connect_that_was_evicted_counts_as_lost(void **state)
 	wait_out(w);
 	assert_int_equal(w->started, 1);
 	expect(w, 1, -1);
+	assert_int_equal(w->join.connects_evicted, 1);
 }
 
 /* Its first packet was the earlier run's: sent again it starts nothing. */
@@ -857,6 +858,27 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
+/* Its program may have been another when it connected: the exec is not read yet. */
+static void what_proc_says_later_than_the_trace_waits_for_the_next_reading(void **state)
+{
+	struct world *w = *state;
+	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
+
+	settle(w, true);
+	assert_non_null(p);
+	process_read(w->processes, p);
+	p->read_end_ns = w->now_ns + MS;
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	settle(w, true);
+	assert_int_equal(w->started, 0);
+	pass(w, JOIN_HELD_NS);
+	settle(w, true);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, 0);
+}
+
 /* How often /proc is asked for one process while it connects for so long. */
 static uint64_t looks(struct world *w, uint32_t uid, uint64_t *lasted_ns)
 {
@@ -902,8 +924,8 @@ static void tells(struct world *w, enum ct_kind kind, uint32_t id, uint16_t zone
 	join_conntrack(&w->join, &entry);
 }
 
-/* One tuple in two zones. The entry of the first is told of by its end only, and conntrack is read
- * before the packets, which come with their entries: both words had gone to the wrong connect. */
+/* One tuple in two zones. The entry of the second is told of first, and conntrack is read before the
+ * packets, which come with their entries: both words had gone to the wrong connect. */
 static void conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry(void **state)
 {
 	struct world *w = *state;
@@ -916,6 +938,7 @@ static void conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry(vo
 			packet_of_entry(w, 40000, 1, 101, 1);
 		lives_and_dies(w, 0, 2, 40000);
 		tells(w, CT_NEW, 102, 2, 0);
+		tells(w, CT_NEW, 101, 1, 0);
 		if (read_between == 2)
 			packet_of_entry(w, 40000, 1, 101, 1);
 		tells(w, CT_DESTROY, 102, 2, 2000);
@@ -930,6 +953,94 @@ static void conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry(vo
 		expect(w, 2, 0);
 		assert_int_equal(w->ended_bytes[1], 1000);
 		assert_int_equal(w->ended_bytes[2], 2000);
+	}
+}
+
+/* The entry of the last connection with this tuple, of which nobody had told, makes room for the one of
+ * this connection, which comes to lie in the same place. */
+static void the_end_of_an_entry_that_was_not_begun_here_is_nobodys(void **state)
+{
+	struct world *w = *state;
+
+	for (int with_entry = 0; with_entry < 2; with_entry++) {
+		for (int packet_first = 0; packet_first < 2; packet_first++) {
+			w->started = w->ended = 0;
+			settle(w, true);
+			connects(w, 0, 1);
+			route(w, 0, 40000);
+			if (packet_first)
+				packet_of_entry(w, 40000, 1, with_entry ? 7 : 0, 0);
+			tells(w, CT_DESTROY, 7, 0, 5000);
+			if (!packet_first)
+				packet_of_entry(w, 40000, 1, with_entry ? 7 : 0, 0);
+			settle(w, true);
+			tells(w, CT_NEW, 7, 0, 0);
+			transition(w, 0, 1, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
+			settle(w, true);
+			assert_int_equal(w->started, 1);
+			assert_int_equal(w->ended, 0);
+			transition(w, 0, 1, TCP_ESTABLISHED, TCP_CLOSE, 40000);
+			tells(w, CT_DESTROY, 7, 0, 300);
+			wait_out(w);
+			wait_out(w);
+			assert_int_equal(w->ended, 1);
+			assert_int_equal(w->ended_bytes[1], 300);
+		}
+	}
+}
+
+/* A packet that comes without a connect, and the end of such an entry before it. */
+static void such_an_end_is_not_that_of_a_packet_either(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	tells(w, CT_DESTROY, 7, 0, 5000);
+	packet(w, 40000, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ended, 0);
+}
+
+/* The dump of a start showed an entry whose socket was there; the tuple was used anew before that was
+ * decided. */
+static void what_was_open_before_is_not_a_later_connects(void **state)
+{
+	struct world *w = *state;
+
+	for (int traced = 0; traced < 2; traced++) {
+		struct flow *f = flow_new(w->flows);
+
+		w->started = w->ended = 0;
+		f->tuple = to_server(40000);
+		f->seen = FLOW_RESUMED | FLOW_NEW | FLOW_CT_ID | FLOW_ANSWERED;
+		f->ct_id = 7;
+		f->start_ns = f->packet_ns = w->now_ns;
+		flow_index_tuple(w->flows, f);
+		flow_enqueue(w->flows, f, FLOW_QUEUE_RESUMED, w->now_ns + 3000 * MS);
+		pass(w, 100 * MS);
+		settle(w, true);
+		if (traced) {
+			connects(w, 0, 1);
+			route(w, 0, 40000);
+		} else {
+			pass(w, 100 * MS);
+		}
+		packet(w, 40000, 1);
+		settle(w, true);
+		tells(w, CT_DESTROY, 7, 0, 5000);
+		tells(w, CT_NEW, 8, 0, 0);
+		for (int i = 0; i < 100; i++) {
+			pass(w, 10 * MS);
+			settle(w, true);
+		}
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->ended, 0);
+		tells(w, CT_DESTROY, 8, 0, 300);
+		wait_out(w);
+		assert_int_equal(w->ended, 1);
+		assert_int_equal(w->ended_bytes[1], 300);
+		wait_out(w);
 	}
 }
 
@@ -962,8 +1073,12 @@ int main(void)
 		TEST(a_connect_from_before_other_rules_is_not_unsent),
 		TEST(a_connect_that_tells_its_port_late_is_the_packets_all_the_same),
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
+		TEST(what_proc_says_later_than_the_trace_waits_for_the_next_reading),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
 		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
+		TEST(the_end_of_an_entry_that_was_not_begun_here_is_nobodys),
+		TEST(such_an_end_is_not_that_of_a_packet_either),
+		TEST(what_was_open_before_is_not_a_later_connects),
 	};
 
 	return cmocka_run_group_tests_name("join", tests, NULL, NULL);
