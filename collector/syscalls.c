@@ -33,7 +33,7 @@ static const char *const needed[] = {
 	"flock", "ftruncate", "fsync", "fdatasync", "fchown", "fchmod", "rename", "renameat",
 	"renameat2", "unlinkat",
 	"rt_sigaction", "rt_sigprocmask", "rt_sigreturn", "sigaltstack", "restart_syscall",
-	"getpid", "gettid", "tgkill", "getuid", "geteuid", "getgid", "getegid",
+	"getpid", "gettid", "tgkill", "getuid", "geteuid", "getgid", "getegid", "capget",
 	"uname", "sysinfo", "sched_yield", "sched_getaffinity", "getcpu", "membarrier", "rseq",
 	"exit", "exit_group",
 };
