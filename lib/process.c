@@ -176,8 +176,16 @@ void process_inherit(struct process *p)
 	uint32_t missing = ~p->known &
 			   (PROCESS_EXECUTABLE | PROCESS_EXECUTED | PROCESS_COMMAND_LINE);
 
-	if (p->forked && p->parent && (p->parent->known & missing))
+	if (!p->forked || !p->parent)
+		return;
+	if (p->parent->known & missing)
 		process_image_share(p, p->parent, missing);
+	/* At the fork it was that of the program before, which may have entered another one to run this. */
+	if (!(p->known & PROCESS_NETNS) && !p->netns_inherited &&
+	    p->parent->known & PROCESS_NETNS) {
+		p->netns = p->parent->netns;
+		p->netns_inherited = true;
+	}
 }
 
 struct process *process_get(struct process_table *t, uint32_t pid)

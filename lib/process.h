@@ -66,6 +66,7 @@ struct process {
 	bool foreign_userns;		/* its ids have no names in our passwd */
 	bool command_line_cut;
 	bool forked;			/* has not called exec: shows its parent's program */
+	bool netns_inherited;		/* netns is its parent's, as read in that program */
 	char comm[PROCESS_COMM_MAX];	/* of the main thread */
 	char *executable;
 	char *executed;

@@ -101,6 +101,7 @@ static void inherit(struct process_table *t, struct process *child, struct proce
 	child->vpid = parent->vpid == parent->pid ? child->pid : 0;
 	child->cgroup_id = parent->cgroup_id;
 	child->netns = parent->netns;
+	child->netns_inherited = parent->netns_inherited || parent->known & PROCESS_NETNS;
 	child->foreign_userns = parent->foreign_userns;
 	child->kernel_thread = parent->kernel_thread;
 	process_image_set_parent(child, parent);

@@ -430,7 +430,13 @@ static void a_child_forked_before_its_parent_was_read_inherits_later(void **stat
 
 	process_fork(f->table, f->now + 10, B, B, A, A);
 	pretend_read(parent, "/usr/bin/tool", f->now + 20, f->now + 30);
+	parent->netns = 77;
+	parent->known |= PROCESS_NETNS;
 	assert_string_equal(process_get(f->table, B)->executable, "/usr/bin/tool");
+	assert_int_equal(process_get(f->table, B)->netns, 77);
+	/* What it has entered since is not what the child was given. */
+	parent->netns = 78;
+	assert_int_equal(process_get(f->table, B)->netns, 77);
 }
 
 static void another_cgroup_id_takes_back_the_path(void **state)
