@@ -202,11 +202,13 @@ static uint64_t sent_after_real_ns(const struct flow *f)
 
 /* An entry's NEW is told before its DESTROY. A DESTROY alone is of one that was there before we listened,
  * often of the last connection with this tuple: a SYN that finds such an entry in TIME_WAIT has it
- * removed, with the same id if the next one comes to lie in the same place. */
+ * removed, with the same id if the next one comes to lie in the same place. Of datagrams without a reply
+ * each is logged, those of an older entry, too. */
 static bool can_be_its_end(const struct join *j, const struct flow *f, const struct ct_entry *entry)
 {
-	if (f->seen & (FLOW_NEW | FLOW_EARLIER | FLOW_RESUMED | FLOW_REMOVED) ||
-	    f->start_ns <= j->ct_lost_ns)
+	const uint32_t begun = FLOW_NEW | FLOW_EARLIER | FLOW_RESUMED | FLOW_REMOVED;
+
+	if (f->tuple.protocol != IPPROTO_TCP || f->seen & begun || f->start_ns <= j->ct_lost_ns)
 		return true;
 	return entry->has_timestamps && entry->start_real_ns >= sent_after_real_ns(f);
 }
