@@ -21,7 +21,7 @@ fault=$NFWHO_BUILD/tests/kernel/fault
 # What is called at the start, and what goes on to be called.
 starting='access bind capget capset chdir clock_nanosleep close epoll_create1 epoll_ctl fchmod fcntl
 flock fsconfig fsmount fsopen fstatfs getcwd getdents64 getrandom getsockname getsockopt ioctl lseek mmap
-mount mount_setattr munmap newfstatat openat perf_event_open prctl pread64 prlimit64 read readlink
+mount mount_setattr munmap newfstatat openat perf_event_open poll prctl pread64 prlimit64 read readlink
 readlinkat recvmmsg recvmsg renameat sched_setattr seccomp sendto setsockopt signalfd4 socket timerfd_create
 timerfd_settime unlinkat unshare write'
 working='close epoll_ctl epoll_wait getsockopt ioctl newfstatat openat pread64 read readlinkat
@@ -71,6 +71,7 @@ errnos()
 	newfstatat | fstat | lstat | stat) echo ENOMEM EACCES EIO ENOENT ;;
 	openat) echo EMFILE ENFILE ENOMEM EACCES EINTR EIO ;;
 	perf_event_open) echo EMFILE EACCES ENODEV ENOMEM ENOENT EINVAL ENOSPC ;;
+	poll) echo EINTR ENOMEM ;;
 	prctl) echo EPERM EINVAL ;;
 	pread64) echo EIO EINTR ;;
 	prlimit64) echo EPERM ;;
