@@ -143,12 +143,15 @@ static bool has_word_of(const struct flow *connect, const struct flow *f)
 	       !(connect->seen & (FLOW_PACKET | FLOW_STARTED));
 }
 
-bool entry_is_older(const struct flow *orphan, uint64_t sent_after_ns, bool connects)
+bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns,
+		    bool connects)
 {
 	/* Its socket was seen: a later connect is another one's, and one that has its answer sends no SYN. */
 	if (orphan->seen & FLOW_RESUMED)
 		return sent_after_ns > orphan->packet_ns &&
 		       (connects || orphan->seen & FLOW_ANSWERED);
+	if (orphan->tuple.protocol != IPPROTO_TCP || j->now_ns < j->ct_lost_ns + JOIN_ORPHAN_NS)
+		return false;
 	return is_orphan(orphan) && (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
 }
 
@@ -162,7 +165,7 @@ static struct flow *find_word(struct join *j, const struct flow *f)
 
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
 		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone) ||
-		    entry_is_older(other, sent_after_ns, connects))
+		    entry_is_older(j, other, sent_after_ns, connects))
 			continue;
 		if (is_orphan(other) ? other->seen & FLOW_RESUMED ||
 				       other->start_real_ns + DRAIN_NS >= f->start_real_ns :
@@ -193,22 +196,29 @@ void entry_adopt(struct join *j, struct flow *f)
 /* When its first packet can have been sent, at the earliest. Wall time. */
 static uint64_t sent_after_real_ns(const struct flow *f)
 {
-	uint64_t ago_ns = f->start_ns - f->sent_after_ns;
+	uint64_t ago_ns = JOIN_CONFIRM_NS;
 
-	if (f->seen & FLOW_CONNECT || ago_ns >= f->start_real_ns)
+	if (f->seen & FLOW_CONNECT)
 		return f->start_real_ns;
-	return f->start_real_ns - ago_ns;
+	if (!(f->seen & FLOW_STARTED))	/* answer_ns from then on */
+		ago_ns = f->start_ns - f->sent_after_ns;
+	return ago_ns < f->start_real_ns ? f->start_real_ns - ago_ns : 0;
 }
 
-/* An entry's NEW is told before its DESTROY. A DESTROY alone is of one that was there before we listened,
- * often of the last connection with this tuple: a SYN that finds such an entry in TIME_WAIT has it
- * removed, with the same id if the next one comes to lie in the same place. Of datagrams without a reply
- * each is logged, those of an older entry, too. */
+/* An entry's NEW is told before its DESTROY. A DESTROY alone, soon after a SYN, can be of the last
+ * connection with this tuple, of which nothing is known: a SYN that finds its entry in TIME_WAIT has it
+ * removed, and the next one has the same id if it comes to lie in the same place. Later it is of an entry
+ * that stood when we came, or whose NEW another run has read. Of datagrams without a reply each is logged,
+ * those of an older entry, too. */
 static bool can_be_its_end(const struct join *j, const struct flow *f, const struct ct_entry *entry)
 {
 	const uint32_t begun = FLOW_NEW | FLOW_EARLIER | FLOW_RESUMED | FLOW_REMOVED;
 
 	if (f->tuple.protocol != IPPROTO_TCP || f->seen & begun || f->start_ns <= j->ct_lost_ns)
+		return true;
+	if (f->seen & FLOW_CT_ID && !f->ct_unconfirmed)	/* it stood when the packet came */
+		return true;
+	if (j->conntrack_current && j->now_ns > f->start_ns + NEW_IS_READ_NS)
 		return true;
 	return entry->has_timestamps && entry->start_real_ns >= sent_after_real_ns(f);
 }

@@ -28,7 +28,8 @@ void entry_attached(struct join *j, struct flow *f, uint32_t id, uint16_t zone, 
 /* Whether what only conntrack has told of, or the dump of a start, is an entry that stood before a packet
  * was sent, which was after sent_after_ns (CLOCK_MONOTONIC); connects: it is a socket's first. Such an entry
  * is of an earlier connection with this tuple. */
-bool entry_is_older(const struct flow *orphan, uint64_t sent_after_ns, bool connects);
+bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns,
+		    bool connects);
 
 /* What an entry tells of a flow while it stands. */
 void entry_fill_reply(struct flow *f, const struct ct_entry *entry);

@@ -313,7 +313,7 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 			    !join_may_send(j, f, packet->hook) || connects++)
 				continue;
 			waiting = f;
-		} else if (!waiting && !entry_is_older(f, join_sent_after(j), false)) {
+		} else if (!waiting && !entry_is_older(j, f, join_sent_after(j), false)) {
 			waiting = f;
 		}
 	}

@@ -200,10 +200,10 @@ void ladder_lookups_add(struct join *j, struct ladder_lookups *l, struct flow *f
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSURE, j->now_ns + JOIN_UNSURE_NS);
 }
 
-/* Nobody on this host connected it, as far as can be told here. */
-static void start_unowned(struct join *j, struct flow *f)
+/* Nobody on this host connected it, as far as can be told here; unsure: it may be somebody's. */
+static void start_unowned(struct join *j, struct flow *f, bool unsure)
 {
-	if (f->hook == NF_INET_PRE_ROUTING) {
+	if (f->hook == NF_INET_PRE_ROUTING && !unsure) {
 		/* The hook is there for containers' connections; this one came from outside. */
 		j->undecided--;
 		j->config.ledger->filtered++;
@@ -253,7 +253,7 @@ void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, boo
 	else if (verdict == MATCH_UNSURE && !last_chance)
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
 	else if (match_is_forwarded(f))
-		start_unowned(j, f);
+		start_unowned(j, f, verdict == MATCH_UNSURE);
 	else
 		ladder_lookups_add(j, l, f);
 }

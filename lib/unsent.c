@@ -60,6 +60,11 @@ void unsent_decide(struct join *j, struct flow *f)
 		pass_over(j, f);
 		return;
 	}
+	/* It has just been read, perhaps as its next program (see ladder.c). */
+	if (!j->finishing && f->process && f->process->read_end_ns > j->now_ns) {
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_HELD_NS);
+		return;
+	}
 	f->hook = NF_INET_LOCAL_OUT;
 	f->owner = OWNER_TRACE;
 	f->seen |= FLOW_STARTED;

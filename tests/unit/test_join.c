@@ -229,15 +229,20 @@ static void packet(struct world *w, uint16_t sport, uint32_t seq)
 	packet_of_entry(w, sport, seq, 0, 0);
 }
 
-static void forwarded(struct world *w, uint16_t sport, uint32_t seq)
+static void passes(struct world *w, uint8_t hook, uint16_t sport, uint32_t seq)
 {
 	struct nflog_packet p = {
 		.packet = { .tuple = to_server(sport), .tcp_seq = seq,
 			    .tcp_flags = PACKET_TCP_SYN, .ports_known = true },
-		.prefix = "", .hook = NF_INET_FORWARD,
+		.prefix = "", .hook = hook,
 	};
 
 	join_packet(&w->join, &p);
+}
+
+static void forwarded(struct world *w, uint16_t sport, uint32_t seq)
+{
+	passes(w, NF_INET_FORWARD, sport, seq);
 }
 
 /* All that was queued has been read, or not. */
@@ -1002,6 +1007,43 @@ static void such_an_end_is_not_that_of_a_packet_either(void **state)
 	assert_int_equal(w->ended, 0);
 }
 
+/* Nobody has told of this one's beginning either (another run has read it), but it has been there for long
+ * enough that it would have been told. */
+static void the_end_of_an_entry_that_another_run_saw_begin_is_the_flows(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	packet(w, 40000, 1);
+	wait_out(w);
+	pass(w, 1000 * MS);
+	settle(w, true);
+	tells(w, CT_DESTROY, 7, 0, 300);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ended_bytes[1], 300);
+}
+
+/* What comes in before routing may be from outside, unless somebody's connect may be its. */
+static void what_may_be_somebodys_is_written(void **state)
+{
+	struct world *w = *state;
+
+	w->join.config.net_ns++;	/* the processes are elsewhere */
+	settle(w, true);
+	passes(w, NF_INET_PRE_ROUTING, 40001, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 0);
+	assert_int_equal(w->ledger.filtered, 1);
+	connects(w, 0, 1);
+	passes(w, NF_INET_PRE_ROUTING, 40000, 2);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 2, -1);
+	assert_int_equal(w->ledger.filtered, 1);
+}
+
 /* The dump of a start showed an entry whose socket was there; the tuple was used anew before that was
  * decided. */
 static void what_was_open_before_is_not_a_later_connects(void **state)
@@ -1078,6 +1120,8 @@ int main(void)
 		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
 		TEST(the_end_of_an_entry_that_was_not_begun_here_is_nobodys),
 		TEST(such_an_end_is_not_that_of_a_packet_either),
+		TEST(the_end_of_an_entry_that_another_run_saw_begin_is_the_flows),
+		TEST(what_may_be_somebodys_is_written),
 		TEST(what_was_open_before_is_not_a_later_connects),
 	};
 
