@@ -35,9 +35,27 @@ static bool describe_port(uint32_t portid, char *text, size_t size)
 	return strcmp(comm, "nfwho") == 0;
 }
 
-static void say_table(struct checklist *c, enum ruleset_state state, uint32_t portid)
+/* An nfwho that these options are of, as far as can be told: it reads their group, too. */
+static void say_owned(struct checklist *c, uint16_t group, uint32_t portid)
 {
-	char holder[96];
+	char holder[96], reader[96];
+	uint32_t reads = 0;
+
+	if (!describe_port(portid, holder, sizeof(holder)))
+		checklist_say(c, VERDICT_NOT, "nf_tables", "our table is owned by %s, which is no "
+			      "nfwho: end that", holder);
+	else if (nflog_group_holder(group, &reads) == 0 && reads &&
+		 describe_port(reads, reader, sizeof(reader)) && strcmp(holder, reader) == 0)
+		checklist_say(c, VERDICT_WORKS, "nf_tables", "our table is that of %s, which is "
+			      "running", holder);
+	else
+		checklist_say(c, VERDICT_NOT, "nf_tables", "our table is owned by %s, which reads "
+			      "another group: one is enough for a network namespace", holder);
+}
+
+static void say_table(struct checklist *c, enum ruleset_state state, uint16_t group,
+		      uint32_t portid)
+{
 
 	switch (state) {
 	case RULESET_ABSENT:
@@ -47,12 +65,7 @@ static void say_table(struct checklist *c, enum ruleset_state state, uint32_t po
 		checklist_say(c, VERDICT_WORKS, "nf_tables", "our static table stands");
 		break;
 	case RULESET_OWNED:
-		if (describe_port(portid, holder, sizeof(holder)))
-			checklist_say(c, VERDICT_WORKS, "nf_tables", "our table is that of %s, which is "
-				      "running: one is enough for a network namespace", holder);
-		else
-			checklist_say(c, VERDICT_NOT, "nf_tables", "our table is owned by %s, which is "
-				      "no nfwho: end that", holder);
+		say_owned(c, group, portid);
 		break;
 	case RULESET_ALTERED:
 		checklist_say(c, VERDICT_LESS, "nf_tables", "table inet %s is ours, but with other "
@@ -84,7 +97,7 @@ bool check_ruleset(struct checklist *c, const struct options *options)
 	if (!err)
 		err = ruleset_inspect(r, &state, &portid);
 	if (!err)
-		say_table(c, state, portid);
+		say_table(c, state, options->group, portid);
 	else if (err == -EPROTONOSUPPORT)
 		checklist_say(c, VERDICT_NOT, "nf_tables", "this kernel has none: modprobe "
 			      "nf_tables, or a kernel with CONFIG_NF_TABLES");

@@ -97,7 +97,8 @@ static bool is_of_the_service(const char *path)
 	static const char directory[] = "/var/log/nfwho";
 
 	return strncmp(path, directory, sizeof(directory) - 1) == 0 &&
-	       path[sizeof(directory) - 1] == '/' && access(directory, F_OK) < 0;
+	       path[sizeof(directory) - 1] == '/' && !strchr(path + sizeof(directory), '/') &&
+	       access(directory, F_OK) < 0;
 }
 
 static void check_output(struct checklist *c, const struct output *output)
@@ -113,8 +114,8 @@ static void check_output(struct checklist *c, const struct output *output)
 		return;
 	}
 	if (is_new && is_of_the_service(output->path)) {
-		checklist_say(c, VERDICT_WORKS, "output", "%s: nfwho.service makes its directory",
-			      output->target);
+		checklist_say(c, VERDICT_LESS, "output", "%s: for nfwho.service, which makes its "
+			      "directory; `run` alone needs that made", output->target);
 		return;
 	}
 	err = sinks_open(&s, output, 1, error, sizeof(error));
@@ -137,10 +138,10 @@ static void check_output(struct checklist *c, const struct output *output)
 		checklist_say(c, VERDICT_LESS, "output", "%s did not take a test record within %d "
 			      "s: %s", output->target, PATIENCE_MS / 1000,
 			      output->path ? "is its reader running?" : "is it there?");
-	sinks_close(s);
-	/* Not root's, before the service's user comes to write it. */
+	/* Not root's, before the service's user comes to write it; while nobody else can have opened it. */
 	if (is_new)
 		unlink(output->path);
+	sinks_close(s);
 }
 
 void check_outputs(struct checklist *c, const struct options *options)

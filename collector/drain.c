@@ -339,6 +339,7 @@ static void stop_for_the_next(struct collector *c)
 	struct ledger *ledger = &c->ledger;
 
 	read_last_batch(c);
+	collector_drain(c);	/* what tells of programs that were read in the last one */
 	c->counting = c->perf && perf_count_connects(c->perf) == 0;
 	join_finish(&c->join, true);
 	takeover_leave(c);
@@ -368,6 +369,7 @@ void collector_stop(struct collector *c)
 	nflog_unbind(c->nflog);
 	while (collector_drain(c) > 0)
 		;
+	collector_drain(c);
 	join_finish(&c->join, false);
 	collector_read_clocks(c);
 	count_sources(c);

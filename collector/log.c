@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "log.h"
 
+#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -67,17 +68,14 @@ static void put(const char *line, size_t len)
 	char text[64];
 	int head;
 
-	if (poll(&writable, 1, 0) == 0) {
-		unsaid++;
-		return;
-	}
-	if (unsaid) {
+	if (unsaid && poll(&writable, 1, 0) != 0) {
 		head = snprintf(text, sizeof(text), "nfwho: %u lines could not be said here\n", unsaid);
 		if (write(STDERR_FILENO, text, (size_t)head) == head)
 			unsaid = 0;
 	}
-	if (write(STDERR_FILENO, line, len) < 0)
-		return;	/* nobody is left to tell */
+	/* If nobody is left to tell, then not. */
+	if (poll(&writable, 1, 0) == 0 || (write(STDERR_FILENO, line, len) < 0 && errno == EAGAIN))
+		unsaid++;
 }
 
 __attribute__((format(printf, 2, 0)))
@@ -109,9 +107,14 @@ void log_hold(void)
 
 void log_release(bool say_it)
 {
+	const char *line = held.text, *end = held.text + held.len, *next;
+
 	held.on = false;
-	if (!say_it || !held.len || write(STDERR_FILENO, held.text, held.len) < 0)
-		held.text[0] = '\0';	/* nothing to tell, or nobody left */
+	for (; say_it && line < end; line = next) {
+		next = memchr(line, '\n', (size_t)(end - line));
+		next = next ? next + 1 : end;
+		put(line, (size_t)(next - line));
+	}
 	held.len = 0;
 }
 

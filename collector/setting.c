@@ -319,8 +319,8 @@ static int set_tag(const struct setting *setting, struct options *options, const
 	char *tag;
 
 	(void)setting;
-	if (!*value || strlen(value) > 256) {
-		snprintf(why, size, "\"%.80s\" is not a tag of 1 to 256 bytes", value);
+	if (!*value || strlen(value) > 255) {
+		snprintf(why, size, "\"%.80s\" is not a tag of 1 to 255 bytes", value);
 		return -EINVAL;
 	}
 	for (unsigned int i = 0; i < options->tag_count; i++)

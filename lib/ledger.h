@@ -32,7 +32,7 @@ struct ledger {
 	uint64_t resumed;	/* open before this run: their ends are in `ended` */
 	uint64_t written;	/* records of connections handed to the outputs */
 
-	uint64_t trace_lost;	/* records lost by perf rings */
+	uint64_t trace_lost;	/* records lost by perf rings, connects given up for want of room */
 	uint64_t trace_missed;	/* connects between the last run's trace and this one's */
 	bool trace_missed_known;
 	uint64_t trace_only;	/* connects seen that no packet followed, loopback left out too */

@@ -33,7 +33,9 @@ else
 fi
 collector_start || finish
 checks "beside a running one"
-check "the holder is named" grep -q "$collector" "$work/check"
+here timeout 60 "$NFWHO" check --group 618 >"$work/other" 2>"$said" </dev/null
+equal "another one beside it, for another group: cannot" $? 1
+check "the holder is named" grep -q "read by pid $collector (nfwho)" "$work/check"
 collector_stop
 cp "$NFWHO" "$work/holder"
 NFWHO=$work/holder collector_start || finish

@@ -80,7 +80,7 @@ static void what_is_wrong_is_quoted_and_what_is_right_is_said(void **state)
 		  "user, program, unit, container, net, port, protocol" },
 		{ "--except=port=x",
 		  "--except: \"x\" is not a port from 1 to 65535 or a range such as 1000-2000" },
-		{ "--tag=", "--tag: \"\" is not a tag of 1 to 256 bytes" },
+		{ "--tag=", "--tag: \"\" is not a tag of 1 to 255 bytes" },
 		{ "--label=a.b=c", "--label: \"a.b=c\" is not KEY=VALUE with a key of letters, "
 		  "digits, _ and - and a value of at most 256 bytes" },
 		{ "--config=/nonexistent/x", "/nonexistent/x: No such file or directory" },

@@ -595,6 +595,7 @@ static void whoever_is_looked_for_is_seen_as_it_is_now(void **state)
 		assert_memory_equal(p->command_line, "sleep\0" "1000", 10);
 		kill(f->child, SIGKILL);
 		waitpid(f->child, NULL, 0);
+		f->child = 0;
 	}
 }
 
