@@ -502,9 +502,25 @@ static void a_process_gone_before_it_is_read_keeps_what_records_said(void **stat
 	f->child = 0;
 }
 
+/* What /proc/PID/stat says after the name in brackets. */
+static bool first_thread_is_gone(void)
+{
+	FILE *file = fopen("/proc/self/stat", "re");
+	char line[512] = "", *bracket;
+
+	if (!file)
+		return false;
+	if (!fgets(line, sizeof(line), file))
+		line[0] = '\0';
+	fclose(file);
+	bracket = strrchr(line, ')');
+	return bracket && bracket[1] == ' ' && bracket[2] == 'Z';
+}
+
 static void *live_on(void *data)
 {
-	usleep(20000);
+	while (!first_thread_is_gone())
+		usleep(1000);
 	prctl(PR_SET_NAME, "last one");
 	stay(data);
 	return NULL;
