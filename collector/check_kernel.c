@@ -56,7 +56,6 @@ static void say_owned(struct checklist *c, uint16_t group, uint32_t portid)
 static void say_table(struct checklist *c, enum ruleset_state state, uint16_t group,
 		      uint32_t portid)
 {
-
 	switch (state) {
 	case RULESET_ABSENT:
 		checklist_say(c, VERDICT_WORKS, "nf_tables", "no table of ours: `run` makes it");
