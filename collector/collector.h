@@ -68,8 +68,8 @@ struct collector {
 	bool group_taken;	/* the same */
 	bool colour;		/* text for a terminal that wants it */
 	bool reader_gone;	/* stdout's: time to stop */
-	uint32_t executed[256];	/* pids whose programs are new and not read yet */
-	unsigned int executed_count;
+	uint32_t unread[256];	/* pids of new programs, and of new processes that connect */
+	unsigned int unread_count;
 	unsigned int packets_read, messages_read;	/* by the last drain, from NFLOG, conntrack */
 };
 

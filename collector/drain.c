@@ -14,6 +14,7 @@
 #include "takeover.h"
 
 #include <inttypes.h>
+#include <netinet/tcp.h>
 #include <string.h>
 #include <time.h>
 
@@ -48,6 +49,26 @@ static void take_entry(const struct ct_entry *entry, void *data)
 	join_conntrack(data, entry);
 }
 
+static void read_soon(struct collector *c, uint32_t pid)
+{
+	if (c->unread_count < sizeof(c->unread) / sizeof(c->unread[0]))
+		c->unread[c->unread_count++] = pid;
+}
+
+/* One that was forked and has not been read: now, so that the trace is read further than /proc before its
+ * record is written (ladder.c). */
+static void take_connect(struct collector *c, const struct perf_event *event)
+{
+	const struct process *p;
+
+	if (event->socket.new_state != TCP_SYN_SENT ||
+	    (tuple_is_loopback(&event->socket.tuple) && !c->options->loopback))
+		return;
+	p = process_get(c->processes, event->pid);
+	if (p && !(p->known & PROCESS_READ))
+		read_soon(c, event->pid);
+}
+
 static void take_exec(struct collector *c, const struct perf_event *event)
 {
 	struct process *p;
@@ -56,8 +77,7 @@ static void take_exec(struct collector *c, const struct perf_event *event)
 	p = process_get(c->processes, event->pid);
 	if (p && event->cgroup_id)
 		process_set_cgroup(p, event->cgroup_id);
-	if (c->executed_count < sizeof(c->executed) / sizeof(c->executed[0]))
-		c->executed[c->executed_count++] = event->pid;
+	read_soon(c, event->pid);
 }
 
 static void take_event(const struct perf_event *event, void *data)
@@ -66,6 +86,9 @@ static void take_event(const struct perf_event *event, void *data)
 
 	switch (event->kind) {
 	case PERF_SOCKET_STATE:
+		join_trace(&c->join, event);
+		take_connect(c, event);
+		break;
 	case PERF_ROUTE:
 	case PERF_SOCKET_ERROR:
 		join_trace(&c->join, event);
@@ -102,8 +125,8 @@ static int drain_trace(struct collector *c)
 	if (!c->perf)
 		return 0;
 	err = perf_read(c->perf, c->join.now_ns, take_event, c);
-	process_read_new(c->processes, c->executed, c->executed_count);
-	c->executed_count = 0;
+	process_read_new(c->processes, c->unread, c->unread_count);
+	c->unread_count = 0;
 	return err < 0 ? err : 0;
 }
 

@@ -68,13 +68,13 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 }
 
 /* /proc has shown its process later than the trace has been read: perhaps with the next program, whose
- * exec the next reading tells of. */
+ * exec the next reading tells of. One whose end has been read has none. */
 static bool is_ahead_of_trace(struct join *j, struct flow *f)
 {
 	if (j->finishing || j->evicting || !f->process)
 		return false;
 	process_read(j->config.processes, f->process);
-	return f->process->read_end_ns > j->now_ns;
+	return !f->process->exit_ns && f->process->read_end_ns > j->now_ns;
 }
 
 static void start_traced(struct join *j, struct flow *f)
