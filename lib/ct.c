@@ -11,6 +11,7 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #define PROTOCOLS_MAX 8
@@ -120,8 +121,16 @@ static uint32_t idle_s(const struct ct *ct, const struct ct_entry *entry)
 	return entry->has_tcp_state ? ct_timeout_of(&ct->timeout, entry->tcp_state) : 0;
 }
 
+static uint64_t real_ns(void)
+{
+	struct timespec ts;
+
+	clock_gettime(CLOCK_REALTIME, &ts);
+	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
+}
+
 static unsigned int read_events(struct ct *ct, const struct nl_datagram *datagram,
-				ct_handler *handler, void *data)
+				uint64_t read_real_ns, ct_handler *handler, void *data)
 {
 	const struct nlmsghdr *nlh;
 	const uint8_t *at = datagram->data;
@@ -137,6 +146,7 @@ static unsigned int read_events(struct ct *ct, const struct nl_datagram *datagra
 			ct->stats.invalid++;
 			continue;
 		}
+		entry.read_real_ns = read_real_ns;
 		entry.idle_s = idle_s(ct, &entry);
 		entry.removed_by_hand = entry.kind == CT_DESTROY && nlh->nlmsg_pid != 0;
 		handler(&entry, data);
@@ -175,6 +185,7 @@ int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void 
 {
 	struct nl_datagram got[NL_BATCH];
 	unsigned int handed_on = 0, reads = 0;
+	uint64_t now_real_ns;
 	int n = 1;
 
 	while (n != 0 && handed_on < max_messages && reads < max_messages) {
@@ -182,11 +193,13 @@ int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void 
 		if (n < 0)
 			return n;
 		reads += (unsigned int)n;
+		now_real_ns = real_ns();
 		for (int i = 0; i < n; i++) {
 			if (got[i].len < 0)
 				ct->stats.invalid++;
 			else
-				handed_on += read_events(ct, &got[i], handler, data);
+				handed_on += read_events(ct, &got[i], now_real_ns, handler,
+							 data);
 		}
 	}
 	count_drops(ct);

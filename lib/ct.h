@@ -23,6 +23,7 @@ struct ct_entry {
 	bool has_counters, has_timestamps, has_tcp_state, has_timeout;
 	uint64_t packets[2], bytes[2];	/* original, reply */
 	uint64_t start_real_ns, stop_real_ns;	/* CLOCK_REALTIME; stop 0 if not given */
+	uint64_t read_real_ns;		/* an event: when it had been read, CLOCK_REALTIME */
 	uint32_t timeout_s;		/* what was left of it: dumps */
 	uint32_t idle_s;		/* how long conntrack keeps an idle entry in this tcp_state,
 					 * as the sysctls stood at ct_open; 0 unknown */

@@ -16,9 +16,8 @@
 /* A NEW would have been read this long after its connection's start. */
 #define NEW_IS_READ_NS 1000000000ull
 
-/* A drain takes no longer, even on a busy machine: what is read in it may be that much newer than
- * its clock. */
-#define DRAIN_NS 100000000ull
+/* A packet is read no later than this after conntrack's word of it, even on a busy machine. */
+#define PACKET_LATE_NS 100000000ull
 
 static uint32_t *confirmed_slot(const struct join *j, const struct tuple *tuple)
 {
@@ -41,13 +40,13 @@ static bool is_entry_of(const struct flow *f, uint32_t id, uint16_t zone)
 	return !(f->seen & FLOW_CT_ID) || (f->ct_id == id && f->ct_zone == zone);
 }
 
-/* Of a connection that nobody else has told of yet. */
-static struct flow *orphan_new(struct join *j, const struct tuple *tuple)
+/* Of a connection that nobody else has told of yet, and that began before read_real_ns. */
+static struct flow *orphan_new(struct join *j, const struct tuple *tuple, uint64_t read_real_ns)
 {
 	struct flow *f = join_flow_new(j);
 
 	f->tuple = *tuple;
-	f->start_real_ns = j->now_real_ns;
+	f->start_real_ns = read_real_ns;
 	flow_index_tuple(j->config.flows, f);
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN, j->now_ns + JOIN_ORPHAN_NS);
 	return f;
@@ -101,7 +100,7 @@ static void pass_on(struct join *j, struct flow *from)
 	if (from->seen & (FLOW_NEW | FLOW_DESTROY)) {
 		to = find_entry(j, from);
 		if (!to && !flow_table_full(j->config.flows))
-			to = orphan_new(j, &from->tuple);
+			to = orphan_new(j, &from->tuple, j->now_real_ns);
 		if (to)
 			copy_word(to, from);
 		if (to && to->seen & (FLOW_PACKET | FLOW_STARTED))
@@ -168,7 +167,7 @@ static struct flow *find_word(struct join *j, const struct flow *f)
 		    entry_is_older(j, other, sent_after_ns, connects))
 			continue;
 		if (is_orphan(other) ? other->seen & FLOW_RESUMED ||
-				       other->start_real_ns + DRAIN_NS >= f->start_real_ns :
+				       other->start_real_ns + PACKET_LATE_NS >= f->start_real_ns :
 				       has_word_of(other, f))
 			found = other;
 	}
@@ -399,7 +398,8 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 	if (!f) {
 		if (entry->kind == CT_DUMPED)
 			return;
-		f = orphan_new(j, &entry->original);
+		f = orphan_new(j, &entry->original, entry->read_real_ns > j->now_real_ns ?
+			       entry->read_real_ns : j->now_real_ns);
 	}
 	entry_fill_reply(f, entry);
 	if (entry->kind != CT_DESTROY) {

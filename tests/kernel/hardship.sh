@@ -77,7 +77,7 @@ late()
 
 	for call in recvmsg recvmmsg; do
 		recovers=1 one "messages that are late for a while ($call)" \
-			"$NFWHO_BUILD/tests/kernel/fault" $call 30 1-40 --while "$on" --tell "$told"
+			"$NFWHO_BUILD/tests/kernel/fault" $call 60 1-40 --while "$on" --tell "$told"
 		((seen)) || not_ok "$call is made to be late"
 	done
 	# What is read too late is nobody's, which is what its record says.

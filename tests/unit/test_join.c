@@ -39,6 +39,7 @@ struct world {
 	int proc_fd;
 	pid_t pid[2];
 	uint64_t now_ns;
+	uint64_t slow_ns;		/* what conntrack tells is read that long after the drain began */
 
 	bool filter;			/* leaves out what goes from port 40000 */
 	unsigned int started, ended, open;
@@ -921,7 +922,7 @@ static void tells(struct world *w, enum ct_kind kind, uint32_t id, uint16_t zone
 		.kind = kind, .original = to_server(40000), .id = id, .zone = zone,
 		.status = IPS_ASSURED | IPS_SEEN_REPLY, .has_counters = kind == CT_DESTROY,
 		.bytes = { bytes, 1 }, .packets = { 1, 1 }, .has_tcp_state = kind == CT_DESTROY,
-		.tcp_state = TCP_CONNTRACK_TIME_WAIT,
+		.tcp_state = TCP_CONNTRACK_TIME_WAIT, .read_real_ns = w->now_ns + w->slow_ns,
 	};
 
 	entry.reply = tuple_reverse(&entry.original);
@@ -959,6 +960,27 @@ static void conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry(vo
 		assert_int_equal(w->ended_bytes[1], 1000);
 		assert_int_equal(w->ended_bytes[2], 2000);
 	}
+}
+
+/* The trace and the packets had been read before it was made. */
+static void what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	w->slow_ns = 500 * MS;
+	tells(w, CT_NEW, 7, 0, 0);
+	tells(w, CT_DESTROY, 7, 0, 300);
+	settle(w, true);
+	pass(w, 400 * MS);
+	fails(w, 0, 1, 40000);
+	packet(w, 40000, 1);
+	pass(w, 100 * MS);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, 0);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ended_bytes[1], 300);
 }
 
 /* The entry of the last connection with this tuple, of which nobody had told, makes room for the one of
@@ -1117,6 +1139,7 @@ int main(void)
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
 		TEST(what_proc_says_later_than_the_trace_waits_for_the_next_reading),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
+		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),
 		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
 		TEST(the_end_of_an_entry_that_was_not_begun_here_is_nobodys),
 		TEST(such_an_end_is_not_that_of_a_packet_either),
