@@ -10,6 +10,7 @@ on=$work/on		# there while the fault lasts
 program=$NFWHO
 options=()
 befall=file_made relent=file_removed	# functions: the fault begins, and ends
+declare -A figures	# of the run that is judged
 status=0 seen=0 failures=0 struck=0 problems='' bad=0 recovers=0
 brief=0		# no fault at work: only start and stop
 must_tell=0	# whatever the counts say, what is not sound has to be told
@@ -40,16 +41,21 @@ begin()
 # Two that are answered and one that is refused, twice.
 work()
 {
+	local file lines made=0
+
 	gone "$collector" && return
 	here "$load" short --to "$peer4:80" --to "[$peer6]:80" --to "$peer4:9" --count 6 \
 		--truth "$work/$1.tsv" 2>"$work/load"
-	wait_for 1 all_known
+	for file in "$work"/*.tsv; do
+		mapfile -t lines <"$file"
+		made=$((made + ${#lines[@]} - 1))
+	done
+	wait_for 1 all_known "$made"
 }
 
 all_known()
 {
-	gone "$collector" ||
-		(($(grep -c connection_attempted "$records") >= $(tail -qn +2 "$work"/*.tsv | wc -l)))
+	gone "$collector" || (($(grep -c connection_attempted "$records") >= $1))
 }
 
 reload()
@@ -98,25 +104,28 @@ truth()
 
 figure()
 {
-	awk -v name="$1" -F '\t' '$1 == name { print $2; found = 1 } END { if (!found) print 0 }' \
-		"$work/figures"
+	echo "${figures[$1]:-0}"
 }
 
 # Every line whole; nobody named wrongly; what the last ledger says adds up.
 judge_records()
 {
-	local bounds=() name
+	local bounds=() name number
 
 	for name in wrong wrong_user executable.wrong parent_pid.wrong extra duplicate \
 		duplicate_end ends_without_start ledger.own_gap; do
 		bounds+=(--at-most "$name=0")
 	done
+	figures=()
 	: >"$work/figures"
 	[[ -e $work/before.tsv ]] || return
 	truth >"$work/truth"
 	"$compare" "$work/truth" "$records" "${bounds[@]}" >"$work/figures" 2>&1 ||
 		problem "$(grep '^BROKEN\|^#\|JSON' "$work/figures")"
-	[[ ! -s $work/file.json ]] || jq -e 'has("event")' "$work/file.json" >"$work/out" 2>&1 ||
+	while IFS=$'\t' read -r name number; do
+		[[ $name == [a-z]* ]] && figures[$name]=$number
+	done <"$work/figures"
+	cmp -s "$records" "$work/file.json" || [[ ! -s $work/file.json ]] || jq -e 'has("event")' "$work/file.json" >"$work/out" 2>&1 ||
 		problem "the file: $(tail -n 1 "$work/out")"
 	refused_otherwise && problem "refused connections ended otherwise: $(cat "$work/reasons")"
 }
@@ -136,7 +145,7 @@ is_told()
 	grep -vxFf "$work/usual" "$said" | grep -q . && return
 	for name in sequence_gap lost_tail enobufs undecodable evicted trace_lost conntrack_lost \
 		dropped; do
-		(($(figure "ledger.$name") > 0)) && return
+		((${figures[ledger.$name]:-0} > 0)) && return
 	done
 	return 1
 }
@@ -148,9 +157,9 @@ is_sound()
 
 	((brief)) && all=6
 	((status == 0)) && { ((brief)) || read_again; } && [[ -s $work/metrics.prom ]] &&
-		[[ $(figure right) == "$all" && $(figure executable.right) == "$all" ]] &&
-		[[ $(figure ledger.kernel_gap) == 0 && $(figure ends_without_bytes) == 0 ]] &&
-		[[ $(figure reason.refused) == $((all / 3)) ]] &&
+		[[ ${figures[right]:-0} == "$all" && ${figures[executable.right]:-0} == "$all" ]] &&
+		[[ ${figures[ledger.kernel_gap]:-0} == 0 && ${figures[ends_without_bytes]:-0} == 0 ]] &&
+		[[ ${figures[reason.refused]:-0} == $((all / 3)) ]] &&
 		cmp -s "$records" "$work/file.json"
 }
 

@@ -198,9 +198,19 @@ collector_ready()
 	local group=$1 table=$2
 
 	kill -0 "$collector" 2>/dev/null || return 0
-	here awk -v group="$group" '$1 == group { found = 1 } END { exit !found }' \
-		/proc/self/net/netfilter/nfnetlink_log &&
-	{ [[ $table == none ]] || here nft list table inet nfwho; }
+	has_group "$group" && { [[ $table == none ]] || here nft list table inet nfwho; }
+}
+
+# Asked many times, so without a process of its own.
+has_group()
+{
+	local group
+
+	[[ /proc/$collector/ns/net -ef /run/netns/$HERE ]] &&
+	while read -r group _; do
+		[[ $group == "$1" ]] && return
+	done <"/proc/$collector/net/netfilter/nfnetlink_log"
+	return 1
 }
 
 # collector_start OPTIONS…: in namespace HERE, JSON into $records, diagnostics into $said.
@@ -242,9 +252,13 @@ collector_stop()
 	return 1
 }
 
+# Without a process of its own, too.
 gone()
 {
-	[[ ! -e /proc/$1 || $(awk '{ print $3 }' "/proc/$1/stat" 2>/dev/null) == Z ]]
+	local stat
+
+	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
+	[[ ${stat##*) } == Z* ]]
 }
 
 # select FILTER: the records for which a jq condition holds.
