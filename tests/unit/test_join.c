@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The join with made-up evidence: what the kernel sends in an order or with a delay that no test can
- * bring about. The two processes are real, so that their network namespace can be read.
+ * bring about. The two processes are real, so that their network namespace can be read, and so is a
+ * socket that is asked for.
  */
 #include "join.h"
 #include "ladder.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
@@ -17,6 +19,7 @@
 #include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <time.h>
@@ -27,6 +30,10 @@
 #define MS 1000000ull
 #define BEGIN_NS (86400000000 * MS)	/* after everything that is read of real processes */
 #define SOCKET 0xffff888012340000ull
+#define GONE 2	/* process that nothing is known of */
+
+/* Where everything goes: to an address of documents, unless a test has a real socket. */
+static struct tuple server;
 
 struct world {
 	struct join join;
@@ -37,7 +44,7 @@ struct world {
 	struct trace *trace;
 	struct route *route;
 	int proc_fd;
-	pid_t pid[2];
+	pid_t pid[3];
 	uint64_t now_ns;
 	uint64_t slow_ns;		/* what conntrack tells is read that long after the drain began */
 
@@ -47,6 +54,7 @@ struct world {
 	uint64_t ended_bytes[8];	/* of each end, by its packet's sequence number */
 	uint32_t seq[8];		/* of each start: which packet it was */
 	uint32_t owner_pid[8];		/* 0: unnamed */
+	uint32_t tid[8];
 	uint8_t rung[8], reason[8];
 };
 
@@ -57,6 +65,7 @@ static bool take_start(struct flow *f, void *data)
 	assert_true(w->started < 8);
 	w->seq[w->started] = f->tcp_seq;
 	w->owner_pid[w->started] = f->process ? f->process->pid : 0;
+	w->tid[w->started] = f->tid;
 	w->rung[w->started++] = f->owner;
 	return true;
 }
@@ -98,8 +107,12 @@ static int set_up(void **state)
 		.protocols = { IPPROTO_TCP }, .protocol_count = 1,
 		.filtered = take_filtered, .start = take_start, .end = take_end, .open = take_open, .data = w,
 	};
+	be32 src = htonl(0xcb007101), dst = htonl(0xcb007102);
 	struct stat st;
 
+	server = (struct tuple) { .protocol = IPPROTO_TCP, .dport = htons(443) };
+	tuple_set_addresses(&server, AF_INET, &src, &dst);
+	w->pid[GONE] = 5000001;	/* the kernel gives none that high */
 	for (int i = 0; i < 2; i++) {
 		w->pid[i] = fork();
 		if (!w->pid[i]) {
@@ -113,7 +126,8 @@ static int set_up(void **state)
 		return -1;
 	owner.processes = w->processes;
 	trace = (struct trace_config) {
-		.flows = w->flows, .processes = w->processes, .begun_ns = BEGIN_NS,
+		.flows = w->flows, .processes = w->processes, .loopback = true,
+		.begun_ns = BEGIN_NS,
 	};
 	if (owner_new(&w->owner, &owner) || trace_new(&w->trace, &trace) || route_open(&w->route))
 		return -1;
@@ -151,10 +165,9 @@ static int tear_down(void **state)
 
 static struct tuple to_server(uint16_t sport)
 {
-	struct tuple t = { .protocol = IPPROTO_TCP, .sport = htons(sport), .dport = htons(443) };
-	be32 src = htonl(0xcb007101), dst = htonl(0xcb007102);
+	struct tuple t = server;
 
-	tuple_set_addresses(&t, AF_INET, &src, &dst);
+	t.sport = htons(sport);
 	return t;
 }
 
@@ -256,12 +269,43 @@ static void settle(struct world *w, bool all_read)
 	join_settle(&w->join);
 }
 
-static void wait_out(struct world *w)
+static void wait_for(struct world *w, int ms)
 {
-	for (int i = 0; i < 1000; i++) {
+	for (int i = 0; i < ms; i++) {
 		pass(w, MS);
 		settle(w, true);
 	}
+}
+
+static void wait_out(struct world *w)
+{
+	wait_for(w, 1000);
+}
+
+static void look_again(struct world *w)
+{
+	pass(w, JOIN_RECHECK_NS + MS);
+	settle(w, true);
+}
+
+/* A real socket, whose own address is the server from now on, and which drops the SYN that it sends
+ * to itself: it has come too far. */
+static int connect_unanswered(void)
+{
+	struct sockaddr_in address = {
+		.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK),
+	};
+	socklen_t len = sizeof(address);
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), nearest = 255;
+
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, len), 0);
+	assert_int_equal(getsockname(fd, (struct sockaddr *)&address, &len), 0);
+	assert_int_equal(setsockopt(fd, IPPROTO_IP, IP_MINTTL, &nearest, sizeof(nearest)), 0);
+	assert_int_equal(connect(fd, (struct sockaddr *)&address, len), -1);
+	assert_int_equal(errno, EINPROGRESS);
+	tuple_set_addresses(&server, AF_INET, &address.sin_addr, &address.sin_addr);
+	server.sport = server.dport = address.sin_port;
+	return fd;
 }
 
 /* The packet with this sequence number belongs to process `who`; -1: to nobody. */
@@ -856,6 +900,119 @@ static void an_end_that_conntrack_reckoned_is_not_the_processs(void **state)
 	assert_int_equal(w->reason[0], REASON_NONE);
 }
 
+/* A connect without a packet may be another network namespace's; with one it tells that the first
+ * socket went without a word, and that the one found is not its. */
+static void an_unanswered_one_has_not_the_socket_of_the_next_with_its_tuple(void **state)
+{
+	struct world *w = *state;
+	int fd = connect_unanswered();
+	uint16_t port = ntohs(server.sport);
+
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, port);
+	packet(w, port, 1);
+	settle(w, true);
+	connects(w, 1, 2);
+	route(w, 1, port);
+	look_again(w);
+	assert_int_equal(w->ended, 0);
+	packet(w, port, 2);
+	look_again(w);
+	assert_int_equal(w->started, 2);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->reason[0], REASON_NONE);
+	close(fd);
+}
+
+/* Nobody told of its end: the timer's, if it was seen to wait on after its last SYN. */
+static void who_waited_on_after_the_last_syn_has_timed_out(void **state)
+{
+	struct world *w = *state;
+	static const struct { uint32_t retries, sent_again, looks; uint8_t reason; } cases[] = {
+		{ 2, 2, 2, REASON_TIMED_OUT }, { 2, 2, 1, REASON_NONE },
+		{ 2, 1, 2, REASON_NONE }, { 0, 2, 2, REASON_NONE },
+	};
+
+	for (unsigned int i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+		int fd = connect_unanswered();
+		uint16_t port = ntohs(server.sport);
+
+		w->started = w->ended = 0;
+		w->join.config.syn_retries = cases[i].retries;
+		look_again(w);
+		connects(w, 0, i);
+		route(w, 0, port);
+		for (uint32_t n = 0; n <= cases[i].sent_again; n++)
+			packet(w, port, 1);
+		settle(w, true);
+		for (uint32_t n = 0; n < cases[i].looks; n++)
+			look_again(w);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->ended, 0);
+		close(fd);
+		look_again(w);
+		assert_int_equal(w->ended, 1);
+		assert_int_equal(w->reason[0], cases[i].reason);
+	}
+}
+
+/* Two connects fit the first packet, whose socket is looked up late: by then the tuple has another
+ * one, which is told of nowhere. */
+static void one_that_is_left_out_keeps_its_socket_from_an_earlier_packet(void **state)
+{
+	struct world *w = *state;
+	struct owner_query found = { .rung = OWNER_SOCKET, .socket_found = true };
+	struct tuple tuple = to_server(40000);
+	struct flow *earlier;
+
+	settle(w, true);
+	connects(w, 0, 1);
+	connects(w, 0, 2);
+	packet(w, 40000, 1);
+	settle(w, true);
+	earlier = flow_by_tuple(w->flows, &tuple);
+	w->filter = true;
+	connects(w, 1, 3);
+	transition(w, 1, 3, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
+	packet(w, 40000, 2);
+	wait_for(w, 100);
+	assert_int_equal(w->ledger.filtered, 1);
+	assert_int_equal(w->started, 0);
+	w->filter = false;
+	found.process = process_get(w->processes, (uint32_t)w->pid[1]);
+	ladder_answer(&w->join, earlier, &found);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, -1);
+	assert_int_equal(flow_count(w->flows), 3);	/* it, and the two connects */
+}
+
+/* The connect's process was gone before anything was known of it. */
+static void who_holds_the_socket_has_not_the_thread_that_connected_it(void **state)
+{
+	struct world *w = *state;
+	struct owner_query found = { .rung = OWNER_SOCKET, .socket_found = true };
+	struct tuple tuple = to_server(40000);
+	struct flow *f;
+
+	w->join.config.net_ns = 0;
+	settle(w, true);
+	connects(w, GONE, 1);
+	route(w, GONE, 40000);
+	packet(w, 40000, 1);
+	f = flow_by_tuple(w->flows, &tuple);
+	assert_int_equal(f->tid, w->pid[GONE]);
+	f->packet_ns = w->now_ns;
+	found.process = process_find(w->processes, (uint32_t)w->pid[1], 0);
+	ladder_answer(&w->join, f, &found);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->rung[0], OWNER_SOCKET);
+	assert_int_equal(w->owner_pid[0], w->pid[1]);
+	assert_int_equal(w->tid[0], 0);
+}
+
 static uint64_t monotonic_ns(void)
 {
 	struct timespec now;
@@ -1137,6 +1294,10 @@ int main(void)
 		TEST(a_connect_from_before_other_rules_is_not_unsent),
 		TEST(a_connect_that_tells_its_port_late_is_the_packets_all_the_same),
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
+		TEST(an_unanswered_one_has_not_the_socket_of_the_next_with_its_tuple),
+		TEST(who_waited_on_after_the_last_syn_has_timed_out),
+		TEST(one_that_is_left_out_keeps_its_socket_from_an_earlier_packet),
+		TEST(who_holds_the_socket_has_not_the_thread_that_connected_it),
 		TEST(what_proc_says_later_than_the_trace_waits_for_the_next_reading),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
 		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),

@@ -223,6 +223,21 @@ static void what_becomes_known_later_is_printed(void **state)
 	cJSON_Delete(root);
 }
 
+/* What was read of the parent was of the program that it ran next. */
+static void what_was_anothers_is_not_printed_again(void **state)
+{
+	struct world *w = *state;
+	cJSON *root = connection(w, RECORD_CONNECTION_ATTEMPTED);
+
+	assert_string_equal(text(root, "process.parent.command_line"), "-bash");
+	cJSON_Delete(root);
+	w->example.parent.known &= ~(uint32_t)PROCESS_COMMAND_LINE;
+	root = connection(w, RECORD_CONNECTION_ENDED);
+	assert_int_equal(find(root, "process.parent.pid")->valueint, w->example.parent.pid);
+	assert_null(find(root, "process.parent.command_line"));
+	cJSON_Delete(root);
+}
+
 static void an_unknown_value_is_left_out(void **state)
 {
 	struct world *w = *state;
@@ -443,6 +458,7 @@ int main(void)
 		TEST(an_end_of_what_was_open_before_says_so),
 		TEST(an_end_repeats_its_start),
 		TEST(what_becomes_known_later_is_printed),
+		TEST(what_was_anothers_is_not_printed_again),
 		TEST(an_unknown_value_is_left_out),
 		TEST(a_process_is_named_only_when_it_is_sure),
 		TEST(a_cgroup_tells_unit_and_container),
