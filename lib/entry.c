@@ -16,8 +16,8 @@
 /* A NEW would have been read this long after its connection's start. */
 #define NEW_IS_READ_NS 1000000000ull
 
-/* A packet is read no later than this after conntrack's word of it, even on a busy machine. */
-#define PACKET_LATE_NS 100000000ull
+/* Between clocks that were not read at the same instant. */
+#define SLACK_NS 100000000ull
 
 static uint32_t *confirmed_slot(const struct join *j, const struct tuple *tuple)
 {
@@ -154,6 +154,18 @@ bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t se
 	return is_orphan(orphan) && (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
 }
 
+/* When its first packet can have been sent, at the earliest. Wall time. */
+static uint64_t sent_after_real_ns(const struct flow *f)
+{
+	uint64_t ago_ns = JOIN_CONFIRM_NS;
+
+	if (f->seen & FLOW_CONNECT)
+		return f->start_real_ns;
+	if (!(f->seen & FLOW_STARTED))	/* answer_ns from then on */
+		ago_ns = f->start_ns - f->sent_after_ns;
+	return ago_ns < f->start_real_ns ? f->start_real_ns - ago_ns : 0;
+}
+
 /* What conntrack has told of this packet's connection, the oldest first: packets are logged in the
  * order of their entries. */
 static struct flow *find_word(struct join *j, const struct flow *f)
@@ -167,7 +179,7 @@ static struct flow *find_word(struct join *j, const struct flow *f)
 		    entry_is_older(j, other, sent_after_ns, connects))
 			continue;
 		if (is_orphan(other) ? other->seen & FLOW_RESUMED ||
-				       other->start_real_ns + PACKET_LATE_NS >= f->start_real_ns :
+				       other->start_real_ns + SLACK_NS >= sent_after_real_ns(f) :
 				       has_word_of(other, f))
 			found = other;
 	}
@@ -190,18 +202,6 @@ void entry_adopt(struct join *j, struct flow *f)
 		join_flow_free(j, from);
 	else
 		forget_word(from);
-}
-
-/* When its first packet can have been sent, at the earliest. Wall time. */
-static uint64_t sent_after_real_ns(const struct flow *f)
-{
-	uint64_t ago_ns = JOIN_CONFIRM_NS;
-
-	if (f->seen & FLOW_CONNECT)
-		return f->start_real_ns;
-	if (!(f->seen & FLOW_STARTED))	/* answer_ns from then on */
-		ago_ns = f->start_ns - f->sent_after_ns;
-	return ago_ns < f->start_real_ns ? f->start_real_ns - ago_ns : 0;
 }
 
 /* An entry's NEW is told before its DESTROY. A DESTROY alone, soon after a SYN, can be of the last
