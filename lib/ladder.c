@@ -67,14 +67,14 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 	ending_follow(j, f, !j->finishing);
 }
 
-/* /proc has shown its process later than the trace has been read: perhaps with the next program, whose
- * exec the next reading tells of. One whose end has been read has none. */
+/* /proc has shown its process later than the trace has been read: the next reading tells whether it was
+ * another program. */
 static bool is_ahead_of_trace(struct join *j, struct flow *f)
 {
 	if (j->finishing || j->evicting || !f->process)
 		return false;
 	process_read(j->config.processes, f->process);
-	return !f->process->exit_ns && f->process->read_end_ns > j->now_ns;
+	return process_is_ahead(f->process, j->now_ns);
 }
 
 static void start_traced(struct join *j, struct flow *f)

@@ -171,6 +171,15 @@ void process_add_thread(struct process_table *t, struct process *p, uint32_t tid
 		p->unlisted_threads++;
 }
 
+void process_share_program(struct process *child, const struct process *parent, uint32_t bits)
+{
+	process_image_share(child, parent, bits);
+	if (child->inherited_ns < parent->inherited_ns)
+		child->inherited_ns = parent->inherited_ns;
+	if (child->inherited_ns < parent->read_end_ns)
+		child->inherited_ns = parent->read_end_ns;
+}
+
 void process_inherit(struct process *p)
 {
 	uint32_t missing = ~p->known &
@@ -179,13 +188,24 @@ void process_inherit(struct process *p)
 	if (!p->forked || !p->parent)
 		return;
 	if (p->parent->known & missing)
-		process_image_share(p, p->parent, missing);
+		process_share_program(p, p->parent, missing);
 	/* At the fork it was that of the program before, which may have entered another one to run this. */
 	if (!(p->known & PROCESS_NETNS) && !p->netns_inherited &&
 	    p->parent->known & PROCESS_NETNS) {
 		p->netns = p->parent->netns;
 		p->netns_inherited = true;
 	}
+}
+
+static bool is_shown_ahead(const struct process *p, uint64_t time_ns)
+{
+	return !p->exit_ns && p->read_end_ns > time_ns;
+}
+
+bool process_is_ahead(const struct process *p, uint64_t time_ns)
+{
+	return is_shown_ahead(p, time_ns) || p->inherited_ns > time_ns ||
+		(p->parent && is_shown_ahead(p->parent, time_ns));
 }
 
 struct process *process_get(struct process_table *t, uint32_t pid)

@@ -90,6 +90,7 @@ struct process {
 	uint32_t unlisted_threads;	/* living, for which there was no room */
 	uint32_t read_known;		/* bits that the last read gave */
 	uint64_t read_begin_ns, read_end_ns;
+	uint64_t inherited_ns;		/* when what it has from its parent was read of that one */
 	uint64_t seen_ns;		/* of the record that made it; 0: made from /proc */
 	uint64_t checked_ns;		/* when it was last known to be true */
 	uint64_t start_stack;		/* of the program that was read */
@@ -157,6 +158,10 @@ bool process_read(struct process_table *t, struct process *p);
 /* The same for processes whose exec has just been told, newest last. They may be gone within a
  * millisecond: the command lines of all are read before anything else of the first. */
 void process_read_new(struct process_table *t, const uint32_t *pids, unsigned int count);
+
+/* Whether what is known of it, or of its parent, was read after time_ns, and perhaps of the next program,
+ * whose exec nobody has told of yet. One whose end has been told of has no next program. */
+bool process_is_ahead(const struct process *p, uint64_t time_ns);
 
 /* Looks at /proc again: names, ids and cgroup may be others, and without a trace the table hears of
  * no exec: then the image returned is a new one. Borrowed; NULL if the process is gone, or if nothing

@@ -13,6 +13,8 @@
  *	  the exec began and moves there;
  *	- an exec during a read: what was read may be of both, and is dropped.
  *
+ * What an image loses by one of the last two, the children forked before the exec lose with it.
+ *
  * execve(2) renames before it reports (begin_new_exec, then trace_sched_process_exec): the last
  * rename before an exec is the new program's, and the old one gets its name back.
  *
@@ -95,7 +97,7 @@ static void inherit(struct process_table *t, struct process *child, struct proce
 		    uint32_t parent_tid)
 {
 	process_inherit(parent);
-	process_image_share(child, parent, PROCESS_FORK_KEEPS);
+	process_share_program(child, parent, PROCESS_FORK_KEEPS);
 	if (parent->known & PROCESS_COMM)
 		set_comm(child->comm, name_of(t, parent, parent_tid));
 	child->vpid = parent->vpid == parent->pid ? child->pid : 0;
@@ -156,8 +158,28 @@ static void set_executed(struct process *p, const char *filename)
 		p->known |= PROCESS_EXECUTED;
 }
 
+static bool has_its_program(const struct process *child, const struct process *p)
+{
+	return child->forked && child != p &&
+		((p->executable && child->executable == p->executable) ||
+		 (p->command_line && child->command_line == p->command_line));
+}
+
+/* Theirs was read of p, when it ran another program already. Strings are shared: those are the same. */
+static void take_back_from_children(struct process_table *t, const struct process *p)
+{
+	struct process *const oldest[] = { t->live.oldest, t->dead.oldest };
+
+	for (int i = 0; p->children && i < 2; i++)
+		for (struct process *q = oldest[i]; q; q = q->newer)
+			if (has_its_program(q, p))
+				process_image_drop(q, (READ_BITS(p) & PROCESS_FORK_KEEPS) |
+						   PROCESS_READ);
+}
+
 /* What was read of p in the meantime goes to the program that it was read from. */
-static void part(struct process *p, struct process *program, uint64_t time_ns)
+static void part(struct process_table *t, struct process *p, struct process *program,
+		 uint64_t time_ns)
 {
 	if (!p->read_known || time_ns >= p->read_end_ns)
 		return;
@@ -168,6 +190,7 @@ static void part(struct process *p, struct process *program, uint64_t time_ns)
 		program->read_end_ns = p->read_end_ns;
 		program->start_stack = p->start_stack;
 	}
+	take_back_from_children(t, p);
 	process_image_drop(p, READ_BITS(p));
 	p->read_known = 0;
 }
@@ -193,7 +216,7 @@ void process_exec(struct process_table *t, uint64_t time_ns, uint32_t pid, const
 		process_insert(t, program);
 		return;
 	}
-	part(p, program, time_ns);
+	part(t, p, program, time_ns);
 	thread_end_all(&t->threads, &p->threads, time_ns);
 	p->unlisted_threads = 0;
 	p->first_thread_gone = false;

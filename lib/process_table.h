@@ -59,6 +59,9 @@ void process_succeed(struct process_table *t, struct process *from, struct proce
 void process_add_thread(struct process_table *t, struct process *p, uint32_t tid,
 			const char *comm);
 
+/* What a forked child has of its parent, and when that was read. */
+void process_share_program(struct process *child, const struct process *parent, uint32_t bits);
+
 /* A forked child's program, read for its parent after the fork. */
 void process_inherit(struct process *p);
 

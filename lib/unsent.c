@@ -61,7 +61,7 @@ void unsent_decide(struct join *j, struct flow *f)
 		return;
 	}
 	/* It has just been read, perhaps as its next program (see ladder.c). */
-	if (!j->finishing && f->process && f->process->read_end_ns > j->now_ns) {
+	if (!j->finishing && f->process && process_is_ahead(f->process, j->now_ns)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_HELD_NS);
 		return;
 	}

@@ -439,6 +439,28 @@ static void a_child_forked_before_its_parent_was_read_inherits_later(void **stat
 	assert_int_equal(process_get(f->table, B)->netns, 77);
 }
 
+/* It forked, and was read for the first time as the program that it ran next. */
+static void a_child_has_not_the_program_that_its_parent_ran_next(void **state)
+{
+	struct fixture *f = *state;
+	struct process *child;
+
+	pretend_read(begin(f), "/usr/bin/later", f->now + 20, f->now + 30);
+	process_fork(f->table, f->now + 10, B, B, A, A);
+	assert_true(process_is_ahead(process_get(f->table, B), f->now + 29));
+	assert_false(process_is_ahead(process_get(f->table, B), f->now + 30));
+	process_exit(f->table, f->now + 12, B, B);
+	assert_true(process_is_ahead(process_get(f->table, B), f->now + 29));
+	process_fork(f->table, f->now + 13, C, C, A, A);
+	process_exec(f->table, f->now + 15, A, "/usr/bin/later");
+	for (uint32_t pid = B; pid <= C; pid++) {
+		child = process_get(f->table, pid);
+		assert_string_equal(child->executed, "/usr/bin/tool");
+		assert_false(child->known & (PROCESS_EXECUTABLE | PROCESS_READ));
+	}
+	assert_string_equal(process_get(f->table, A)->executable, "/usr/bin/later");
+}
+
 static void another_cgroup_id_takes_back_the_path(void **state)
 {
 	struct fixture *f = *state;
@@ -481,6 +503,7 @@ int main(void)
 		test(what_was_read_during_an_exec_belongs_to_nobody),
 		test(what_was_read_before_an_exec_stays),
 		test(a_child_forked_before_its_parent_was_read_inherits_later),
+		test(a_child_has_not_the_program_that_its_parent_ran_next),
 		test(another_cgroup_id_takes_back_the_path),
 	};
 

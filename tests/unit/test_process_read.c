@@ -1,8 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* Real children of every awkward kind, and what the table says of them. */
 #include "process.h"
+#include "process_image.h"
 #include "process_table.h"
 #include "procfs.h"
+#include "refstr.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -746,6 +748,33 @@ static void after_a_loss_the_table_looks_again(void **state)
 	assert_int_equal(process_get(f->table, pid)->exit_ns, 0);
 }
 
+/* Its parent was read as the program that it ran next, and so it was itself not believed. */
+static void a_child_is_read_again_when_its_parents_program_is_taken_back(void **state)
+{
+	struct fixture *f = *state;
+	struct process next = { .known = PROCESS_EXECUTABLE }, *parent, *child = spawn(f, nothing);
+	uint64_t forked = time_of(f->table, child->start_ticks);
+	char *self = strdup(child->executable);
+
+	process_remove(f->table, child);
+	process_fork(f->table, forked - 300, 5000001, 5000001, 1, 1);
+	parent = process_get(f->table, 5000001);
+	next.executable = refstr_new("/bin/next", 9);
+	process_image_share(parent, &next, PROCESS_EXECUTABLE);
+	process_image_clear(&next);
+	parent->read_known = PROCESS_EXECUTABLE;
+	parent->read_begin_ns = forked + 2000;
+	parent->read_end_ns = forked + 3000;
+	process_fork(f->table, forked, f->child, f->child, 5000001, 5000001);
+	child = process_get(f->table, f->child);
+	process_read(f->table, child);
+	assert_string_equal(child->executable, "/bin/next");
+	process_exec(f->table, forked + 1000, 5000001, "/bin/next");
+	assert_true(process_read(f->table, child));
+	assert_string_equal(child->executable, self);
+	free(self);
+}
+
 #define test(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
 
 int main(void)
@@ -774,6 +803,7 @@ int main(void)
 		test(a_scan_finds_everyone_and_records_add_nobody),
 		test(kernel_threads_are_told_apart),
 		test(after_a_loss_the_table_looks_again),
+		test(a_child_is_read_again_when_its_parents_program_is_taken_back),
 	};
 
 	return cmocka_run_group_tests_name("process_read", tests, NULL, NULL);
