@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """What the results are held to: each target with what was measured, and whether it is met."""
 
+RATES = 1000, 10000, 0  # a second; 0: as fast as it goes
+
 
 def targets(m):
     """Rows of target, measured, verdict; m is what `report` has read."""
@@ -17,20 +19,27 @@ def cpu_us(m, reader, rate):
                     if line.get("made") else None, reader=reader, rate=rate)
 
 
-def ratio(m, title, reader, other, most):
-    """At the highest rate of all: there CPU is what counts, and it is measured best."""
-    mine, its = cpu_us(m, reader, 0), cpu_us(m, other, 0)
-    if not mine or not its:
-        return title, "", verdict(None)
-    return (title, f"{mine:.1f} / {its:.1f} µs = {mine / its:.2f}", verdict(mine / its <= most))
+def at_rate(rate):
+    return f"{rate:,}/s" if rate else "fastest"
+
+
+def ratios(m, title, reader, other, most):
+    for rate in RATES:
+        mine, its = cpu_us(m, reader, rate), cpu_us(m, other, rate)
+        if mine and its:
+            yield (f"{title}, {at_rate(rate)}", f"{mine:.1f} / {its:.1f} µs = {mine / its:.2f}",
+                   verdict(mine / its <= most))
+        else:
+            yield f"{title}, {at_rate(rate)}", "", verdict(None)
 
 
 def cpu(m):
-    yield ratio(m, "start: at most 1/3 of ulogd2's CPU, NFLOG to JSON", "nfwho-start",
-                "ulogd-packets", 1 / 3)
-    yield ratio(m, "start and end: at most 1/3 of ulogd2's CPU, NFLOG and NFCT to JSON",
-                "nfwho-both", "ulogd-both", 1 / 3)
-    yield ratio(m, "start: within 4 times the reader that discards all", "nfwho-start", "discard", 4)
+    yield from ratios(m, "start: at most 1/3 of ulogd2's CPU, NFLOG to JSON", "nfwho-start",
+                      "ulogd-packets", 1 / 3)
+    yield from ratios(m, "start and end: at most 1/3 of ulogd2's CPU, NFLOG and NFCT to JSON",
+                      "nfwho-both", "ulogd-both", 1 / 3)
+    yield from ratios(m, "start: within 4 times the reader that discards all", "nfwho-start",
+                      "discard", 4)
 
 
 def loss(m):
@@ -45,11 +54,10 @@ def loss(m):
 def latency(m):
     for reader, what in (("nfwho-start", "start"), ("nfwho-both", "start and end"),
                          ("nfwho-blind", "start, without the trace")):
-        for rate in (1000, 10000, 0):
+        for rate in RATES:
             mine, rule = (m.median("side", "connect_median_us", reader=name, rate=rate)
                           for name in (reader, "rule"))
-            title = (f"{what}: median connect() within 5 % of the rule alone, "
-                     + (f"{rate:,}/s" if rate else "fastest"))
+            title = f"{what}: median connect() within 5 % of the rule alone, {at_rate(rate)}"
             if not mine or not rule:
                 yield title, "", verdict(None)
             else:
