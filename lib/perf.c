@@ -188,6 +188,14 @@ static int online_read(bool online[static CPU_MAX])
 	return result;
 }
 
+/* What ENODEV says: it was in the list a moment ago. */
+static bool has_left(uint32_t cpu)
+{
+	bool online[CPU_MAX];
+
+	return online_read(online) == 0 && !online[cpu];
+}
+
 /* Takes those that stopped out of the set that wakes us; perf_read closes them once empty. */
 static void watches_retire(struct perf *p)
 {
@@ -237,7 +245,7 @@ static int watch_new_cpus(struct perf *p)
 		error = watches_add(p, cpu, &why);
 		if (error == -ENOMEM)
 			return error;
-		if (error && error != -ENODEV)
+		if (error && !(error == -ENODEV && has_left(cpu)))
 			missing++;
 		else if (!error)
 			p->came_late = true;
@@ -282,7 +290,7 @@ static int watches_open(struct perf *p, const char **why)
 		if (!online[cpu])
 			continue;
 		error = watches_add(p, cpu, why);
-		if (error == -ENODEV)	/* it left just now */
+		if (error == -ENODEV && has_left(cpu))
 			error = 0;
 	}
 	return error;
