@@ -39,6 +39,7 @@
 #define MESSAGE_TOKEN_NS 20000000ull	/* 50 */
 #define SLICE_NS 100000		/* the shortest there is */
 #define EXEC_WAKES_PER_SECOND 1000
+#define SIGNAL_FAILURES_MAX 1000
 
 enum tag { TAG_SIGNAL, TAG_TIMER, TAG_TRACE, TAG_PACKETS, TAG_RULES, TAG_SINKS, TAG_CONNTRACK };
 
@@ -51,7 +52,7 @@ struct loop {
 	uint64_t watchdog_ns;		/* when it wants to hear from us; UINT64_MAX: never */
 	struct ration packets, messages;
 	uint64_t exec_second_ns;
-	unsigned int exec_wakes;
+	unsigned int exec_wakes, signal_failures;
 	bool exec_quiet;
 	bool rules_unheard;		/* the guard wants a rest from them */
 	bool stop;
@@ -162,24 +163,32 @@ static void take_hangup(struct loop *l)
 	say_status(l, notify_ready);
 }
 
-static void take_signals(struct loop *l)
+/* One that cannot be read wakes us again at once. Returns 0, or -errno if that does not end. */
+static int take_signals(struct loop *l)
 {
 	struct signalfd_siginfo info;
+	ssize_t n;
 
-	while (read(l->signal_fd, &info, sizeof(info)) == sizeof(info)) {
+	while ((n = read(l->signal_fd, &info, sizeof(info))) == sizeof(info)) {
+		l->signal_failures = 0;
 		if (info.ssi_signo == SIGHUP)
 			take_hangup(l);
 		else
 			l->stop = true;
 	}
+	if (n < 0 && errno != EAGAIN && ++l->signal_failures == SIGNAL_FAILURES_MAX)
+		return -errno;
+	return 0;
 }
 
+/* Set anew it is not readable, whatever this read says. */
 static void take_timer(struct loop *l)
 {
 	uint64_t ticks;
 
-	if (read(l->timer_fd, &ticks, sizeof(ticks)) == sizeof(ticks))
-		l->armed_ns = UINT64_MAX;
+	if (read(l->timer_fd, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
+		log_debug("timer: %s", strerror(errno));
+	l->armed_ns = UINT64_MAX;
 }
 
 static void ration_execs(struct loop *l)
@@ -260,7 +269,7 @@ static void arm_timer(struct loop *l)
 static int loop_run(struct loop *l)
 {
 	struct epoll_event events[8];
-	int n, more = 0;
+	int n, more = 0, err = 0;
 
 	while (!l->stop && !l->c->reader_gone) {
 		if (!more)
@@ -273,7 +282,7 @@ static int loop_run(struct loop *l)
 		for (int i = 0; i < n; i++) {
 			switch ((enum tag)events[i].data.u32) {
 			case TAG_SIGNAL:
-				take_signals(l);
+				err = take_signals(l);
 				break;
 			case TAG_TIMER:
 				take_timer(l);
@@ -296,8 +305,8 @@ static int loop_run(struct loop *l)
 			}
 		}
 		more = collector_drain(l->c);
-		if (more < 0)
-			return more;
+		if (more < 0 || err)
+			return err ? err : more;
 		let_time_pass(l);
 	}
 	return 0;

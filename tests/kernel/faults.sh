@@ -56,7 +56,7 @@ errnos()
 	epoll_ctl) echo ENOMEM ENOSPC EPERM ;;
 	fchmod) echo EPERM EROFS EIO ;;
 	fcntl) echo EINVAL ENOLCK ;;
-	flock) echo ENOLCK EWOULDBLOCK EINTR ;;
+	flock) echo ENOLCK EAGAIN EINTR ;;
 	fsconfig | fsmount | fsopen | mount | mount_setattr) echo EPERM ENOSYS ENOMEM EBUSY ;;
 	fstatfs) echo EIO ENOMEM ;;
 	getcwd) echo ENOENT ENOMEM ;;
