@@ -182,11 +182,13 @@ void process_share_program(struct process *child, const struct process *parent, 
 
 void process_inherit(struct process *p)
 {
-	uint32_t missing = ~p->known &
-			   (PROCESS_EXECUTABLE | PROCESS_EXECUTED | PROCESS_COMMAND_LINE);
+	uint32_t missing;
 
-	if (!p->forked || !p->parent)
+	process_image_settle(p);
+	if (!p->forked || !p->parent || p->seen_ns < p->parent->begun_ns)
 		return;
+	process_image_settle(p->parent);
+	missing = ~p->known & (PROCESS_EXECUTABLE | PROCESS_EXECUTED | PROCESS_COMMAND_LINE);
 	if (p->parent->known & missing)
 		process_share_program(p, p->parent, missing);
 	/* At the fork it was that of the program before, which may have entered another one to run this. */
@@ -199,13 +201,12 @@ void process_inherit(struct process *p)
 
 static bool is_shown_ahead(const struct process *p, uint64_t time_ns)
 {
-	return !p->exit_ns && p->read_end_ns > time_ns;
+	return p->inherited_ns > time_ns || (!p->exit_ns && p->read_end_ns > time_ns);
 }
 
 bool process_is_ahead(const struct process *p, uint64_t time_ns)
 {
-	return is_shown_ahead(p, time_ns) || p->inherited_ns > time_ns ||
-		(p->parent && is_shown_ahead(p->parent, time_ns));
+	return is_shown_ahead(p, time_ns) || (p->parent && is_shown_ahead(p->parent, time_ns));
 }
 
 struct process *process_get(struct process_table *t, uint32_t pid)

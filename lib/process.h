@@ -92,6 +92,7 @@ struct process {
 	uint64_t read_begin_ns, read_end_ns;
 	uint64_t inherited_ns;		/* when what it has from its parent was read of that one */
 	uint64_t seen_ns;		/* of the record that made it; 0: made from /proc */
+	uint64_t begun_ns;		/* of the exec that began it, told after /proc had shown it; 0 */
 	uint64_t checked_ns;		/* when it was last known to be true */
 	uint64_t start_stack;		/* of the program that was read */
 	char comm_before[PROCESS_COMM_MAX];

@@ -55,6 +55,27 @@ void process_image_drop(struct process *p, uint32_t bits)
 	process_image_touch(p);
 }
 
+void process_image_disown(struct process *p)
+{
+	if (p->executable && p->read_known & PROCESS_EXECUTABLE) {
+		refstr_disown(&p->executable, strlen(p->executable));
+		if (!p->executable)
+			p->known &= ~(uint32_t)PROCESS_EXECUTABLE;
+	}
+	if (p->command_line && p->read_known & PROCESS_COMMAND_LINE) {
+		refstr_disown(&p->command_line, p->command_line_len);
+		if (!p->command_line)
+			process_image_drop(p, PROCESS_COMMAND_LINE);
+	}
+}
+
+void process_image_settle(struct process *p)
+{
+	if (refstr_is_disowned(p->executable) || refstr_is_disowned(p->command_line))
+		process_image_drop(p, PROCESS_EXECUTABLE | PROCESS_COMMAND_LINE | PROCESS_IDS |
+				   PROCESS_DIRECTORY | PROCESS_READ);
+}
+
 static void share_string(char **to, char *from)
 {
 	refstr_unref(*to);

@@ -26,6 +26,13 @@ void process_image_share(struct process *to, const struct process *from, uint32_
 /* Takes the fields of those bits away. */
 void process_image_drop(struct process *p, uint32_t bits);
 
+/* What was read of p is of a later program than the children have forked from who share it: they can
+ * see that. */
+void process_image_disown(struct process *p);
+
+/* Takes away what its parent has disowned since; /proc is asked again. */
+void process_image_settle(struct process *p);
+
 /* The parent image as it is now. Never p itself. NULL: none. */
 void process_image_set_parent(struct process *p, struct process *parent);
 

@@ -13,7 +13,7 @@
  *	  the exec began and moves there;
  *	- an exec during a read: what was read may be of both, and is dropped.
  *
- * What an image loses by one of the last two, the children forked before the exec lose with it.
+ * What was read is then not what the children have forked from: they lose it.
  *
  * execve(2) renames before it reports (begin_new_exec, then trace_sched_process_exec): the last
  * rename before an exec is the new program's, and the old one gets its name back.
@@ -158,31 +158,12 @@ static void set_executed(struct process *p, const char *filename)
 		p->known |= PROCESS_EXECUTED;
 }
 
-static bool has_its_program(const struct process *child, const struct process *p)
-{
-	return child->forked && child != p &&
-		((p->executable && child->executable == p->executable) ||
-		 (p->command_line && child->command_line == p->command_line));
-}
-
-/* Theirs was read of p, when it ran another program already. Strings are shared: those are the same. */
-static void take_back_from_children(struct process_table *t, const struct process *p)
-{
-	struct process *const oldest[] = { t->live.oldest, t->dead.oldest };
-
-	for (int i = 0; p->children && i < 2; i++)
-		for (struct process *q = oldest[i]; q; q = q->newer)
-			if (has_its_program(q, p))
-				process_image_drop(q, (READ_BITS(p) & PROCESS_FORK_KEEPS) |
-						   PROCESS_READ);
-}
-
 /* What was read of p in the meantime goes to the program that it was read from. */
-static void part(struct process_table *t, struct process *p, struct process *program,
-		 uint64_t time_ns)
+static void part(struct process *p, struct process *program, uint64_t time_ns)
 {
 	if (!p->read_known || time_ns >= p->read_end_ns)
 		return;
+	process_image_disown(p);
 	if (time_ns < p->read_begin_ns) {
 		process_image_share(program, p, p->read_known | PROCESS_READ);
 		program->read_known = p->read_known;
@@ -190,7 +171,6 @@ static void part(struct process_table *t, struct process *p, struct process *pro
 		program->read_end_ns = p->read_end_ns;
 		program->start_stack = p->start_stack;
 	}
-	take_back_from_children(t, p);
 	process_image_drop(p, READ_BITS(p));
 	p->read_known = 0;
 }
@@ -202,6 +182,8 @@ void process_exec(struct process_table *t, uint64_t time_ns, uint32_t pid, const
 	if (!is_pid(pid) || (!p && process_lookup(t, pid)))
 		return;
 	if (p && !p->exit_ns && !p->seen_ns && time_ns < p->read_begin_ns) {
+		process_image_disown(p);
+		p->begun_ns = time_ns;
 		set_executed(p, filename);
 		return;
 	}
@@ -216,7 +198,7 @@ void process_exec(struct process_table *t, uint64_t time_ns, uint32_t pid, const
 		process_insert(t, program);
 		return;
 	}
-	part(t, p, program, time_ns);
+	part(p, program, time_ns);
 	thread_end_all(&t->threads, &p->threads, time_ns);
 	p->unlisted_threads = 0;
 	p->first_thread_gone = false;

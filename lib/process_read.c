@@ -312,6 +312,9 @@ bool process_read(struct process_table *t, struct process *p)
 {
 	struct reading r;
 
+	process_image_settle(p);
+	if (p->parent)
+		process_image_settle(p->parent);
 	return reading_begin(t, p, &r) && reading_finish(t, &r);
 }
 

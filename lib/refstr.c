@@ -7,12 +7,13 @@
 
 struct refstr {
 	uint32_t refs;
+	bool disowned;
 	char bytes[];
 };
 
-static struct refstr *refstr_of(char *s)
+static struct refstr *refstr_of(const char *s)
 {
-	return (struct refstr *)(void *)(s - offsetof(struct refstr, bytes));
+	return (struct refstr *)(uintptr_t)(s - offsetof(struct refstr, bytes));
 }
 
 char *refstr_new(const char *bytes, size_t len)
@@ -22,6 +23,7 @@ char *refstr_new(const char *bytes, size_t len)
 	if (!r)
 		return NULL;
 	r->refs = 1;
+	r->disowned = false;
 	memcpy(r->bytes, bytes, len);
 	r->bytes[len] = '\0';
 	return r->bytes;
@@ -44,4 +46,21 @@ void refstr_clear(char **at)
 {
 	refstr_unref(*at);
 	*at = NULL;
+}
+
+void refstr_disown(char **at, size_t len)
+{
+	char *own;
+
+	if (!*at || refstr_of(*at)->refs == 1)
+		return;
+	refstr_of(*at)->disowned = true;
+	own = refstr_new(*at, len);
+	refstr_unref(*at);
+	*at = own;
+}
+
+bool refstr_is_disowned(const char *s)
+{
+	return s && refstr_of(s)->disowned;
 }

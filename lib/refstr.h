@@ -2,6 +2,7 @@
 #ifndef NFWHO_REFSTR_H
 #define NFWHO_REFSTR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 
 /* A constant string with a reference count before its first byte, so that thousands of forked
@@ -18,5 +19,10 @@ void refstr_unref(char *s);
 
 /* Gives *at back and makes it NULL. */
 void refstr_clear(char **at);
+
+/* It is not what the others who refer to it take it for: they can see that. *at, of len bytes, is a copy
+ * of its own afterwards, NULL without memory. */
+void refstr_disown(char **at, size_t len);
+bool refstr_is_disowned(const char *s);
 
 #endif

@@ -461,6 +461,51 @@ static void a_child_has_not_the_program_that_its_parent_ran_next(void **state)
 	assert_string_equal(process_get(f->table, A)->executable, "/usr/bin/later");
 }
 
+/* Only the connection that it made is left of that one. */
+static void nor_has_the_program_that_the_child_was_before_its_own_exec(void **state)
+{
+	struct fixture *f = *state;
+	struct process *old;
+
+	pretend_read(begin(f), "/usr/bin/later", f->now + 20, f->now + 30);
+	process_fork(f->table, f->now + 10, B, B, A, A);
+	old = process_ref(process_get(f->table, B));
+	process_exec(f->table, f->now + 12, B, "/bin/cat");
+	assert_true(process_is_ahead(old, f->now + 29));
+	process_exec(f->table, f->now + 15, A, "/usr/bin/later");
+	process_read(f->table, old);
+	assert_null(old->executable);
+	process_unref(old);
+}
+
+/* The parent is all from /proc, which showed the next program. */
+static void nor_has_the_child_of_one_that_was_read_late(void **state)
+{
+	struct fixture *f = *state;
+	struct process *p = begin(f);
+
+	p->seen_ns = 0;
+	pretend_read(p, "/usr/bin/later", f->now + 20, f->now + 30);
+	process_fork(f->table, f->now + 10, B, B, A, A);
+	process_exec(f->table, f->now + 15, A, "/usr/bin/later");
+	assert_string_equal(p->executable, "/usr/bin/later");
+	assert_null(process_get(f->table, B)->executable);
+}
+
+static void what_was_read_in_time_stays_the_childrens(void **state)
+{
+	struct fixture *f = *state;
+
+	pretend_read(begin(f), "/usr/bin/tool", f->now + 3, f->now + 4);
+	process_fork(f->table, f->now + 10, B, B, A, A);
+	process_fork(f->table, f->now + 11, C, C, A, A);
+	process_exec(f->table, f->now + 15, A, "/usr/bin/later");
+	pretend_read(process_get(f->table, B), "/usr/bin/tool", f->now + 20, f->now + 30);
+	process_exec(f->table, f->now + 16, B, "/usr/bin/tool");
+	assert_string_equal(process_get(f->table, B)->executable, "/usr/bin/tool");
+	assert_string_equal(process_get(f->table, C)->executable, "/usr/bin/tool");
+}
+
 static void another_cgroup_id_takes_back_the_path(void **state)
 {
 	struct fixture *f = *state;
@@ -504,6 +549,9 @@ int main(void)
 		test(what_was_read_before_an_exec_stays),
 		test(a_child_forked_before_its_parent_was_read_inherits_later),
 		test(a_child_has_not_the_program_that_its_parent_ran_next),
+		test(nor_has_the_program_that_the_child_was_before_its_own_exec),
+		test(nor_has_the_child_of_one_that_was_read_late),
+		test(what_was_read_in_time_stays_the_childrens),
 		test(another_cgroup_id_takes_back_the_path),
 	};
 
