@@ -31,6 +31,7 @@ struct perf {
 	uint64_t passed_before;		/* by watches closed since */
 	bool came_late;			/* a CPU was online before it was watched */
 	bool incomplete;		/* a CPU is online and cannot be watched */
+	bool coming;			/* one is in the list and not ready: it comes, or goes */
 	int online_fd;
 	char online[ONLINE_BYTES];	/* the list as it was when all was last brought up to date */
 	struct merge merge;
@@ -188,14 +189,6 @@ static int online_read(bool online[static CPU_MAX])
 	return result;
 }
 
-/* What ENODEV says: it was in the list a moment ago. */
-static bool has_left(uint32_t cpu)
-{
-	bool online[CPU_MAX];
-
-	return online_read(online) == 0 && !online[cpu];
-}
-
 /* Takes those that stopped out of the set that wakes us; perf_read closes them once empty. */
 static void watches_retire(struct perf *p)
 {
@@ -245,9 +238,11 @@ static int watch_new_cpus(struct perf *p)
 		error = watches_add(p, cpu, &why);
 		if (error == -ENOMEM)
 			return error;
-		if (error && !(error == -ENODEV && has_left(cpu)))
+		if (error == -ENODEV)
+			p->coming = true;
+		if (error)
 			missing++;
-		else if (!error)
+		else
 			p->came_late = true;
 	}
 	return missing;
@@ -259,8 +254,9 @@ int perf_update_cpus(struct perf *p)
 
 	/* Before, so that a change meanwhile is one for the next time. */
 	online_list(p, p->online);
+	p->coming = false;
 	missing = watch_new_cpus(p);
-	if (missing < 0)	/* perf_cpus_changed() says so until it is known */
+	if (missing < 0 || p->coming)	/* perf_cpus_changed() says so until it is known */
 		memset(p->online, 0, ONLINE_BYTES);
 	p->incomplete = missing != 0;
 	return missing;
@@ -290,9 +286,13 @@ static int watches_open(struct perf *p, const char **why)
 		if (!online[cpu])
 			continue;
 		error = watches_add(p, cpu, why);
-		if (error == -ENODEV && has_left(cpu))
-			error = 0;
+		if (error != -ENODEV)
+			continue;
+		p->coming = p->incomplete = true;
+		error = 0;
 	}
+	if (p->coming)
+		memset(p->online, 0, ONLINE_BYTES);
 	return error;
 }
 
