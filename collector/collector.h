@@ -71,6 +71,7 @@ struct collector {
 	uint32_t unread[256];	/* pids of new programs, and of new processes that connect */
 	unsigned int unread_count;
 	unsigned int packets_read, messages_read;	/* by the last drain, from NFLOG, conntrack */
+	uint64_t drained_ns;		/* when it was over, CLOCK_MONOTONIC */
 };
 
 /* Opens all. Returns 0, or -1 after one line on stderr; collector_close() either way. */

@@ -142,6 +142,16 @@ static bool has_word_of(const struct flow *connect, const struct flow *f)
 	       !(connect->seen & (FLOW_PACKET | FLOW_STARTED));
 }
 
+/* Of what was sent later than this. While nothing is read a packet wakes us, and was sent just now. */
+static bool was_read_before(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns)
+{
+	uint64_t ago_ns = j->now_ns - sent_after_ns;
+
+	if (ago_ns > SLACK_NS && j->slept_ns > SLACK_NS)
+		ago_ns = SLACK_NS;
+	return orphan->start_real_ns + SLACK_NS + ago_ns < j->now_real_ns;
+}
+
 bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns,
 		    bool connects)
 {
@@ -149,21 +159,12 @@ bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t se
 	if (orphan->seen & FLOW_RESUMED)
 		return sent_after_ns > orphan->packet_ns &&
 		       (connects || orphan->seen & FLOW_ANSWERED);
-	if (orphan->tuple.protocol != IPPROTO_TCP || j->now_ns < j->ct_lost_ns + JOIN_ORPHAN_NS)
+	if (orphan->tuple.protocol != IPPROTO_TCP || !is_orphan(orphan))
 		return false;
-	return is_orphan(orphan) && (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
-}
-
-/* When its first packet can have been sent, at the earliest. Wall time. */
-static uint64_t sent_after_real_ns(const struct flow *f)
-{
-	uint64_t ago_ns = JOIN_CONFIRM_NS;
-
-	if (f->seen & FLOW_CONNECT)
-		return f->start_real_ns;
-	if (!(f->seen & FLOW_STARTED))	/* answer_ns from then on */
-		ago_ns = f->start_ns - f->sent_after_ns;
-	return ago_ns < f->start_real_ns ? f->start_real_ns - ago_ns : 0;
+	if (was_read_before(j, orphan, sent_after_ns))
+		return true;
+	return j->now_ns >= j->ct_lost_ns + JOIN_ORPHAN_NS &&
+	       (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
 }
 
 /* What conntrack has told of this packet's connection, the oldest first: packets are logged in the
@@ -178,9 +179,7 @@ static struct flow *find_word(struct join *j, const struct flow *f)
 		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone) ||
 		    entry_is_older(j, other, sent_after_ns, connects))
 			continue;
-		if (is_orphan(other) ? other->seen & FLOW_RESUMED ||
-				       other->start_real_ns + SLACK_NS >= sent_after_real_ns(f) :
-				       has_word_of(other, f))
+		if (is_orphan(other) || has_word_of(other, f))
 			found = other;
 	}
 	return found;
@@ -196,12 +195,24 @@ void entry_adopt(struct join *j, struct flow *f)
 	if (!from)
 		return;
 	copy_word(f, from);
-	if (!f->end_ns && !(from->seen & FLOW_CONNECT))
-		f->end_ns = from->end_ns;
+	if (!f->end_ns && !(from->seen & FLOW_CONNECT) && from->end_ns)
+		f->end_ns = from->end_ns > f->start_ns ? from->end_ns : f->start_ns;
 	if (is_orphan(from))
 		join_flow_free(j, from);
 	else
 		forget_word(from);
+}
+
+/* When its first packet can have been sent, at the earliest. Wall time. */
+static uint64_t sent_after_real_ns(const struct flow *f)
+{
+	uint64_t ago_ns = JOIN_CONFIRM_NS;
+
+	if (f->seen & FLOW_CONNECT)
+		return f->start_real_ns;
+	if (!(f->seen & FLOW_STARTED))	/* answer_ns from then on */
+		ago_ns = f->start_ns - f->sent_after_ns;
+	return ago_ns < f->start_real_ns ? f->start_real_ns - ago_ns : 0;
 }
 
 /* An entry's NEW is told before its DESTROY. A DESTROY alone, soon after a SYN, can be of the last
@@ -341,7 +352,7 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 	ended_real_ns = entry->stop_real_ns - kept_ns;
 	if (ended_real_ns < entry->start_real_ns)
 		ended_real_ns = entry->stop_real_ns;	/* a RST took it at once */
-	if (ended_real_ns < f->start_real_ns)
+	if (ended_real_ns < f->start_real_ns && !is_orphan(f))
 		ended_real_ns = f->start_real_ns;	/* its packet was read late */
 	if (ended_real_ns <= j->now_real_ns)
 		f->end_ns = j->now_ns - (j->now_real_ns - ended_real_ns);

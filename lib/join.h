@@ -88,6 +88,7 @@ struct join {
 	struct resume resume;
 	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
+	uint64_t slept_ns;		/* how long nothing had been read when this batch began */
 	bool conntrack_current;		/* every conntrack message queued before this batch has */
 	uint64_t undecodable;		/* packets, of those given */
 	uint64_t undecided;		/* packets whose flow has not started yet */

@@ -41,7 +41,7 @@ begin()
 # Two that are answered and one that is refused, twice.
 work()
 {
-	local file lines made=0
+	local file made=0 lines=()
 
 	gone "$collector" && return
 	here "$load" short --to "$peer4:80" --to "[$peer6]:80" --to "$peer4:9" --count 6 \

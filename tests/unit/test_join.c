@@ -1141,6 +1141,36 @@ static void what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin(void
 	}
 }
 
+/* The first one was not logged. Half a second later its tuple is used again, and its entry's place. */
+static void what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us(void **state)
+{
+	struct world *w = *state;
+
+	for (int connected = 0; connected < 2; connected++) {
+		w->started = w->ended = 0;
+		w->join.slept_ns = 0;
+		settle(w, true);
+		tells(w, CT_NEW, 7, 0, 0);
+		settle(w, true);
+		pass(w, 500 * MS);
+		w->join.slept_ns = 500 * MS;
+		if (connected) {
+			connects(w, GONE, 1);
+			route(w, GONE, 40000);
+		}
+		packet_of_entry(w, 40000, 1, 7, 0);
+		tells(w, CT_DESTROY, 7, 0, 5000);
+		tells(w, CT_NEW, 7, 0, 0);
+		wait_for(w, 200);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->ended, 0);
+		tells(w, CT_DESTROY, 7, 0, 300);
+		wait_out(w);
+		assert_int_equal(w->ended, 1);
+		assert_int_equal(w->ended_bytes[1], 300);
+	}
+}
+
 /* The entry of the last connection with this tuple, of which nobody had told, makes room for the one of
  * this connection, which comes to lie in the same place. */
 static void the_end_of_an_entry_that_was_not_begun_here_is_nobodys(void **state)
@@ -1302,6 +1332,7 @@ int main(void)
 		TEST(what_proc_says_later_than_the_trace_waits_for_the_next_reading),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
 		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),
+		TEST(what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us),
 		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
 		TEST(the_end_of_an_entry_that_was_not_begun_here_is_nobodys),
 		TEST(such_an_end_is_not_that_of_a_packet_either),
