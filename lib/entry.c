@@ -142,16 +142,6 @@ static bool has_word_of(const struct flow *connect, const struct flow *f)
 	       !(connect->seen & (FLOW_PACKET | FLOW_STARTED));
 }
 
-/* Of what was sent later than this. While nothing is read a packet wakes us, and was sent just now. */
-static bool was_read_before(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns)
-{
-	uint64_t ago_ns = j->now_ns - sent_after_ns;
-
-	if (ago_ns > SLACK_NS && j->slept_ns > SLACK_NS)
-		ago_ns = SLACK_NS;
-	return orphan->start_real_ns + SLACK_NS + ago_ns < j->now_real_ns;
-}
-
 bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns,
 		    bool connects)
 {
@@ -159,12 +149,20 @@ bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t se
 	if (orphan->seen & FLOW_RESUMED)
 		return sent_after_ns > orphan->packet_ns &&
 		       (connects || orphan->seen & FLOW_ANSWERED);
-	if (orphan->tuple.protocol != IPPROTO_TCP || !is_orphan(orphan))
+	if (orphan->tuple.protocol != IPPROTO_TCP || j->now_ns < j->ct_lost_ns + JOIN_ORPHAN_NS)
 		return false;
-	if (was_read_before(j, orphan, sent_after_ns))
-		return true;
-	return j->now_ns >= j->ct_lost_ns + JOIN_ORPHAN_NS &&
-	       (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
+	return is_orphan(orphan) && (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
+}
+
+/* The word is older than what was sent later than this. While we sleep a packet wakes us: that was sent just
+ * now. */
+static bool was_read_before(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns)
+{
+	uint64_t ago_ns = j->now_ns - sent_after_ns;
+
+	if (ago_ns > SLACK_NS && j->slept_ns > SLACK_NS)
+		ago_ns = SLACK_NS;
+	return orphan->start_real_ns + SLACK_NS + ago_ns < j->now_real_ns;
 }
 
 /* What conntrack has told of this packet's connection, the oldest first: packets are logged in the
@@ -179,7 +177,9 @@ static struct flow *find_word(struct join *j, const struct flow *f)
 		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone) ||
 		    entry_is_older(j, other, sent_after_ns, connects))
 			continue;
-		if (is_orphan(other) || has_word_of(other, f))
+		if (is_orphan(other) ? other->seen & FLOW_RESUMED ||
+				       !was_read_before(j, other, sent_after_ns) :
+				       has_word_of(other, f))
 			found = other;
 	}
 	return found;
