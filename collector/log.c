@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "log.h"
 
-#include <errno.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -73,8 +72,7 @@ static void put(const char *line, size_t len)
 		if (write(STDERR_FILENO, text, (size_t)head) == head)
 			unsaid = 0;
 	}
-	/* If nobody is left to tell, then not. */
-	if (poll(&writable, 1, 0) == 0 || (write(STDERR_FILENO, line, len) < 0 && errno == EAGAIN))
+	if (poll(&writable, 1, 0) == 0 || write(STDERR_FILENO, line, len) < 0)
 		unsaid++;
 }
 

@@ -31,6 +31,7 @@ struct sink {
 	bool blocked;			/* waits for EPOLLOUT */
 	bool hangup;			/* the other side went away */
 	bool may_block;			/* stdout: the descriptor is others' too, and blocks */
+	bool hangs_up;			/* stdout: a terminal, whose going is EIO */
 };
 
 struct sink_kind {

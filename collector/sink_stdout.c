@@ -25,6 +25,7 @@ static int open_stdout(struct sink *s, char *error, size_t size)
 		snprintf(error, size, "stdout: %s", strerror(errno));
 		return -errno;
 	}
+	s->hangs_up = S_ISCHR(st.st_mode);
 	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
 		s->fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 		if (s->fd < 0 && errno == ENXIO)
@@ -71,7 +72,8 @@ static int flush_stdout(struct sink *s)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return errno == EIO || errno == ECONNRESET ? -EPIPE : -errno;
+			return (errno == EIO && s->hangs_up) || errno == ECONNRESET ?
+			       -EPIPE : -errno;
 		sink_sent(s, (size_t)n);
 	}
 	return 0;

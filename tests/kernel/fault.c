@@ -9,7 +9,8 @@
  * A seccomp filter asks a process beside the program about each of these calls (user notification,
  * Linux 5.5); what is not to fail goes on in the kernel as if nothing had been asked. Nothing
  * traces the program: the leak checker, which traces it itself, works. Calls of the loader and of a
- * sanitizer's runtime are let pass: what counts is what was called through the C library.
+ * sanitizer's runtime are let pass: what counts is what was called through the C library. So is what
+ * is written to stderr: with that failing, too, nobody could be told.
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -117,6 +118,8 @@ static void find_library(pid_t pid, struct library *library)
 static bool is_meant(const struct fault *f, struct library *library,
 		     const struct seccomp_notif *call)
 {
+	if (f->number == SYS_write && call->data.args[0] == STDERR_FILENO)
+		return false;
 	if (!library->end)
 		find_library((pid_t)call->pid, library);
 	if (call->data.instruction_pointer < library->begin ||
