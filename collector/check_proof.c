@@ -5,6 +5,7 @@
  * still starting has not seen the first ones.
  */
 #include "check.h"
+#include "clock.h"
 
 #include <arpa/inet.h>
 #include <cjson/cJSON.h>
@@ -44,10 +45,7 @@ struct trial {
 
 static uint64_t now_ms(void)
 {
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+	return clock_ns(CLOCK_MONOTONIC) / 1000000;
 }
 
 static int make_namespace(void)

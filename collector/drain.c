@@ -8,6 +8,7 @@
  * comes last: a NEW that has not been read after the trace told of the socket's end never was.
  */
 #include "capture.h"
+#include "clock.h"
 #include "collector.h"
 #include "emit.h"
 #include "log.h"
@@ -21,14 +22,6 @@
 /* Of one drain: the rings fill while packets are worked on, and must not wait long. */
 #define PACKETS_MAX 512
 #define MESSAGES_MAX 2048
-
-static uint64_t clock_ns(clockid_t clock)
-{
-	struct timespec ts;
-
-	clock_gettime(clock, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
 
 void collector_read_clocks(struct collector *c)
 {

@@ -13,6 +13,7 @@
  * this, too, is rationed per second.
  */
 #include "run.h"
+#include "clock.h"
 #include "collector.h"
 #include "emit.h"
 #include "log.h"
@@ -31,7 +32,6 @@
 #include <sys/signalfd.h>
 #include <sys/syscall.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define SECOND_NS 1000000000ull
@@ -57,14 +57,6 @@ struct loop {
 	bool rules_unheard;		/* the guard wants a rest from them */
 	bool stop;
 };
-
-static uint64_t monotonic_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_MONOTONIC, &ts);
-	return (uint64_t)ts.tv_sec * SECOND_NS + (uint64_t)ts.tv_nsec;
-}
 
 static int watch(int epoll_fd, int fd, enum tag tag)
 {
@@ -155,7 +147,7 @@ static void take_hangup(struct loop *l)
 {
 	uint64_t interval_ns;
 
-	notify_reloading(&l->notify, monotonic_ns());
+	notify_reloading(&l->notify, clock_ns(CLOCK_MONOTONIC));
 	reload(l->c, l->options);
 	interval_ns = l->options->ledger_interval_s * SECOND_NS;
 	if (l->now_ns + interval_ns < l->ledger_ns)
@@ -278,7 +270,7 @@ static int loop_run(struct loop *l)
 			       more ? 0 : -1);
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		l->now_ns = monotonic_ns();
+		l->now_ns = clock_ns(CLOCK_MONOTONIC);
 		for (int i = 0; i < n; i++) {
 			switch ((enum tag)events[i].data.u32) {
 			case TAG_SIGNAL:
@@ -362,7 +354,7 @@ int run_collect(struct options *options)
 	log_hold();
 	if (collector_open(&c, options) == 0) {
 		log_release(true);
-		l.now_ns = l.exec_second_ns = monotonic_ns();
+		l.now_ns = l.exec_second_ns = clock_ns(CLOCK_MONOTONIC);
 		l.ledger_ns = l.now_ns + options->ledger_interval_s * SECOND_NS;
 		if (l.notify.watchdog_ns)
 			l.watchdog_ns = l.now_ns;

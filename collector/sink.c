@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "sink.h"
 
+#include "clock.h"
 #include "log.h"
 #include "sink_kind.h"
 
@@ -12,7 +13,6 @@
 #include <string.h>
 #include <sys/epoll.h>
 #include <sys/timerfd.h>
-#include <time.h>
 #include <unistd.h>
 
 static const struct sink_kind *const kinds[] = {
@@ -24,14 +24,6 @@ static const struct sink_kind *const kinds[] = {
 	[OUTPUT_SYSLOG] = &sink_datagram,
 	[OUTPUT_ULOGD] = &sink_stream,
 };
-
-static uint64_t now_ns(void)
-{
-	struct timespec now;
-
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
-}
 
 size_t sink_message(const struct sink *s, const char *data, size_t len)
 {
@@ -136,7 +128,7 @@ static void failed(struct sink *s, int error)
 	s->error = error;
 	if (!s->retry_ms)
 		s->retry_ms = s->kind->retry_ms;
-	s->retry_ns = now_ns() + (uint64_t)s->retry_ms * 1000000;
+	s->retry_ns = clock_ns(CLOCK_MONOTONIC) + (uint64_t)s->retry_ms * 1000000;
 	s->retry_ms = s->retry_ms * 2 < s->kind->retry_max_ms ? s->retry_ms * 2 :
 		s->kind->retry_max_ms;
 }
@@ -156,7 +148,7 @@ static int flush_one(struct sink *s)
 	uint64_t written = s->written;
 	int ret;
 
-	if ((!s->queued && !s->hangup && !s->blocked) || (s->retry_ns && now_ns() < s->retry_ns))
+	if ((!s->queued && !s->hangup && !s->blocked) || (s->retry_ns && clock_ns(CLOCK_MONOTONIC) < s->retry_ns))
 		return 0;
 	ret = s->kind->flush(s);
 	if (ret == 0 || s->written != written)
@@ -361,11 +353,11 @@ static bool anything_queued(const struct sinks *s)
 
 void sinks_drain(struct sinks *s, unsigned int timeout_ms)
 {
-	uint64_t end = now_ns() + (uint64_t)timeout_ms * 1000000, now;
+	uint64_t end = clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000, now;
 	struct pollfd wait = { .fd = s->epoll_fd, .events = POLLIN };
 
 	while (sinks_flush(s) == 0 && anything_queued(s)) {
-		now = now_ns();
+		now = clock_ns(CLOCK_MONOTONIC);
 		if (now >= end)
 			return;
 		poll(&wait, 1, (int)((end - now) / 1000000) + 1);

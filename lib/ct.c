@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "ct.h"
+#include "clock.h"
 #include "ct_message.h"
 #include "ct_timeout.h"
 #include "nl.h"
@@ -11,7 +12,6 @@
 #include <linux/netfilter/nfnetlink.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PROTOCOLS_MAX 8
@@ -121,14 +121,6 @@ static uint32_t idle_s(const struct ct *ct, const struct ct_entry *entry)
 	return entry->has_tcp_state ? ct_timeout_of(&ct->timeout, entry->tcp_state) : 0;
 }
 
-static uint64_t real_ns(void)
-{
-	struct timespec ts;
-
-	clock_gettime(CLOCK_REALTIME, &ts);
-	return (uint64_t)ts.tv_sec * 1000000000 + (uint64_t)ts.tv_nsec;
-}
-
 static unsigned int read_events(struct ct *ct, const struct nl_datagram *datagram,
 				uint64_t read_real_ns, ct_handler *handler, void *data)
 {
@@ -193,7 +185,7 @@ int ct_read(struct ct *ct, unsigned int max_messages, ct_handler *handler, void 
 		if (n < 0)
 			return n;
 		reads += (unsigned int)n;
-		now_real_ns = real_ns();
+		now_real_ns = clock_ns(CLOCK_REALTIME);
 		for (int i = 0; i < n; i++) {
 			if (got[i].len < 0)
 				ct->stats.invalid++;

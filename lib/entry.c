@@ -154,8 +154,8 @@ bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t se
 	return is_orphan(orphan) && (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
 }
 
-/* The word is older than what was sent later than this. While we sleep a packet wakes us: that was sent just
- * now. */
+/* Conntrack's word was read before anything that was sent later than this. While we sleep a packet wakes us,
+ * and was sent just now. */
 static bool was_read_before(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns)
 {
 	uint64_t ago_ns = j->now_ns - sent_after_ns;

@@ -22,11 +22,11 @@
  * it has to say: after DOUBT_MAX_NS something is taken to be lost.
  */
 #include "merge.h"
+#include "clock.h"
 
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define DOUBT_MAX_NS 200000000ull
 
@@ -58,11 +58,9 @@ void merge_tell_lost(struct merge *m, uint32_t cpu, uint64_t count, perf_handler
 		     void *data)
 {
 	struct perf_event event = { .kind = PERF_LOST, .cpu = cpu, .lost.count = count };
-	struct timespec now;
 
 	/* What was lost may be as new as this moment. */
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	event.time_ns = (uint64_t)now.tv_sec * 1000000000 + now.tv_nsec;
+	event.time_ns = clock_ns(CLOCK_MONOTONIC);
 	m->stats.lost += count;
 	m->stats.records++;
 	handler(&event, data);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "process.h"
 
+#include "clock.h"
 #include "process_image.h"
 #include "process_table.h"
 #include "procfs.h"
@@ -9,7 +10,6 @@
 #include <limits.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #define NS_PER_S 1000000000ull
@@ -17,17 +17,9 @@
 #define BUCKETS_MAX (1u << 20)
 #define THREADS_PER_PROCESS 4
 
-static int64_t clock_read(clockid_t id)
-{
-	struct timespec now;
-
-	clock_gettime(id, &now);
-	return now.tv_sec * (int64_t)NS_PER_S + now.tv_nsec;
-}
-
 uint64_t process_now(void)
 {
-	return clock_read(CLOCK_MONOTONIC);
+	return clock_ns(CLOCK_MONOTONIC);
 }
 
 /* A suspend moves CLOCK_BOOTTIME, a clock step CLOCK_REALTIME: look again at times. */
@@ -37,10 +29,10 @@ static void refresh_clock(struct process_table *t, uint64_t time_ns)
 
 	if (t->clock_ns && time_ns < t->clock_ns + CLOCK_REFRESH_NS)
 		return;
-	boot = clock_read(CLOCK_BOOTTIME);
-	t->clock_ns = clock_read(CLOCK_MONOTONIC);
+	boot = (int64_t)clock_ns(CLOCK_BOOTTIME);
+	t->clock_ns = clock_ns(CLOCK_MONOTONIC);
 	t->boot_offset_ns = boot - (int64_t)t->clock_ns;
-	t->real_offset_ns = clock_read(CLOCK_REALTIME) - boot;
+	t->real_offset_ns = (int64_t)clock_ns(CLOCK_REALTIME) - boot;
 }
 
 uint64_t process_ticks(struct process_table *t, uint64_t time_ns)

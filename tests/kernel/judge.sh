@@ -125,7 +125,8 @@ judge_records()
 	while IFS=$'\t' read -r name number; do
 		[[ $name == [a-z]* ]] && figures[$name]=$number
 	done <"$work/figures"
-	cmp -s "$records" "$work/file.json" || [[ ! -s $work/file.json ]] || jq -e 'has("event")' "$work/file.json" >"$work/out" 2>&1 ||
+	cmp -s "$records" "$work/file.json" || [[ ! -s $work/file.json ]] ||
+		jq -e 'has("event")' "$work/file.json" >"$work/out" 2>&1 ||
 		problem "the file: $(tail -n 1 "$work/out")"
 	refused_otherwise && problem "refused connections ended otherwise: $(cat "$work/reasons")"
 }

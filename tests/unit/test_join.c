@@ -1119,6 +1119,14 @@ static void conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry(vo
 	}
 }
 
+/* Of one connection, whose packet has the sequence number 1, all is told, with these bytes. */
+static void expect_one(struct world *w, uint64_t bytes)
+{
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ended_bytes[1], bytes);
+}
+
 /* The trace and the packets had been read before it was made. */
 static void what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin(void **state)
 {
@@ -1135,9 +1143,7 @@ static void what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin(void
 		pass(w, 300 * MS);
 		packet(w, 40000, 1);
 		wait_out(w);
-		assert_int_equal(w->started, 1);
-		assert_int_equal(w->ended, 1);
-		assert_int_equal(w->ended_bytes[1], 300);
+		expect_one(w, 300);
 	}
 }
 
@@ -1161,8 +1167,7 @@ static void what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us(void
 	assert_int_equal(w->ended, 0);
 	tells(w, CT_DESTROY, 7, 0, 300);
 	wait_out(w);
-	assert_int_equal(w->ended, 1);
-	assert_int_equal(w->ended_bytes[1], 300);
+	expect_one(w, 300);
 }
 
 /* The entry of the last connection with this tuple, of which nobody had told, makes room for the one of
@@ -1224,9 +1229,7 @@ static void the_end_of_an_entry_that_another_run_saw_begin_is_the_flows(void **s
 	settle(w, true);
 	tells(w, CT_DESTROY, 7, 0, 300);
 	wait_out(w);
-	assert_int_equal(w->started, 1);
-	assert_int_equal(w->ended, 1);
-	assert_int_equal(w->ended_bytes[1], 300);
+	expect_one(w, 300);
 }
 
 /* What comes in before routing may be from outside, unless somebody's connect may be its. */
