@@ -173,16 +173,6 @@ static int take_signals(struct loop *l)
 	return 0;
 }
 
-/* Set anew it is not readable, whatever this read says. */
-static void take_timer(struct loop *l)
-{
-	uint64_t ticks;
-
-	if (read(l->timer_fd, &ticks, sizeof(ticks)) < 0 && errno != EAGAIN)
-		log_debug("timer: %s", strerror(errno));
-	l->armed_ns = UINT64_MAX;
-}
-
 static void ration_execs(struct loop *l)
 {
 	if (l->now_ns - l->exec_second_ns >= SECOND_NS) {
@@ -277,7 +267,7 @@ static int loop_run(struct loop *l)
 				err = take_signals(l);
 				break;
 			case TAG_TIMER:
-				take_timer(l);
+				l->armed_ns = UINT64_MAX;	/* setting it takes the tick: timerfd_create(2) */
 				break;
 			case TAG_TRACE:
 				ration_execs(l);
