@@ -80,8 +80,9 @@ void merge_end_doubt(struct merge *m, struct watch *w, perf_handler *handler, vo
 	merge_tell_lost(m, w->cpu, 0, handler, data);
 }
 
-/* The ring was emptied because what stood in it was impossible. How much that was is not known. */
-static void broken_hand_on(struct merge *m, const struct watch *w, perf_handler *handler,
+/* What stood there cannot be understood, or not even be a record, so that the ring was emptied: it is
+ * as lost as what found no room. How much an emptied ring held is not known. */
+static void unread_hand_on(struct merge *m, const struct watch *w, perf_handler *handler,
 			   void *data)
 {
 	m->stats.invalid++;
@@ -102,11 +103,11 @@ static bool head_find(struct merge *m, struct watch *w, uint64_t *time_ns, perf_
 			*time_ns = ring_word(&w->ring, offset);
 			return true;
 		}
-		m->stats.invalid++;
+		unread_hand_on(m, w, handler, data);
 		ring_next(&w->ring);
 	}
 	if (broken)
-		broken_hand_on(m, w, handler, data);
+		unread_hand_on(m, w, handler, data);
 	return false;
 }
 
@@ -118,7 +119,7 @@ static void heap_fill(struct merge *m, perf_handler *handler, void *data)
 		struct watch *w = m->watches[i];
 
 		if (!ring_begin(&w->ring))
-			broken_hand_on(m, w, handler, data);
+			unread_hand_on(m, w, handler, data);
 		if (head_find(m, w, &head->time_ns, handler, data)) {
 			head->watch = w;
 			m->heap_count++;
@@ -141,13 +142,13 @@ static int record_hand_on(struct merge *m, struct watch *w, perf_handler *handle
 	if (header->type == PERF_RECORD_SAMPLE) {
 		source = watch_source(w, ring_word(&w->ring, SAMPLE_ID_OFFSET));
 		if (source == SAMPLE_SOURCES) {
-			m->stats.invalid++;
+			unread_hand_on(m, w, handler, data);
 			return 0;
 		}
 	}
 	result = sample_decode(&m->layout, source, header, &event);
 	if (result < 0)
-		m->stats.invalid++;
+		unread_hand_on(m, w, handler, data);
 	if (result)
 		return 0;
 	event.cpu = w->cpu;
