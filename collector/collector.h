@@ -72,6 +72,7 @@ struct collector {
 	unsigned int unread_count;
 	unsigned int packets_read, messages_read;	/* by the last drain, from NFLOG, conntrack */
 	uint64_t drained_ns;		/* when it was over, CLOCK_MONOTONIC */
+	uint64_t clocks_apart_ns;	/* CLOCK_REALTIME less CLOCK_MONOTONIC, when last said; 0: not yet */
 };
 
 /* Opens all. Returns 0, or -1 after one line on stderr; collector_close() either way. */

@@ -22,10 +22,31 @@
 /* Of one drain: the rings fill while packets are worked on, and must not wait long. */
 #define PACKETS_MAX 512
 #define MESSAGES_MAX 2048
+#define CLOCK_STEP_NS 500000000
+
+/* The two clocks go equally fast whatever adjusts them (adjtimex(2)): they part where one is set, and
+ * while the machine sleeps. Not judged where we were kept from running between the readings. */
+static void say_clock_step(struct collector *c, uint64_t now_ns, uint64_t now_real_ns)
+{
+	int64_t step_ns = (int64_t)(now_real_ns - now_ns - c->clocks_apart_ns);
+
+	if (c->clocks_apart_ns && (step_ns < 0 ? -step_ns : step_ns) < CLOCK_STEP_NS)
+		return;
+	if (clock_ns(CLOCK_MONOTONIC) - now_ns >= CLOCK_STEP_NS / 2)
+		return;
+	if (c->clocks_apart_ns)
+		log_warning("the clock went %s by %.1f s: it was set, or the machine slept; times "
+			    "in records are by the new one", step_ns < 0 ? "back" : "ahead",
+			    (double)(step_ns < 0 ? -step_ns : step_ns) / 1e9);
+	c->clocks_apart_ns = now_real_ns - now_ns;
+}
 
 void collector_read_clocks(struct collector *c)
 {
-	join_clock(&c->join, clock_ns(CLOCK_MONOTONIC), clock_ns(CLOCK_REALTIME));
+	uint64_t now_ns = clock_ns(CLOCK_MONOTONIC), now_real_ns = clock_ns(CLOCK_REALTIME);
+
+	say_clock_step(c, now_ns, now_real_ns);
+	join_clock(&c->join, now_ns, now_real_ns);
 }
 
 static void take_packet(const struct nflog_packet *packet, void *data)
@@ -125,8 +146,12 @@ static int drain_trace(struct collector *c)
 
 void collector_update_cpus(struct collector *c)
 {
+	uint64_t late = perf_stats(c->perf)->late;
 	int missing = perf_update_cpus(c->perf);
 
+	if (perf_stats(c->perf)->late != late)
+		log_warning("a CPU came online: connections made there before it was traced may stay "
+			    "unnamed");
 	if (missing && !c->untraced_cpus)
 		log_warning("CPUs that came online cannot be traced (%s): connections made there "
 			    "may stay unnamed", missing < 0 ? strerror(-missing) : "perf events");

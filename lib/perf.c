@@ -240,10 +240,12 @@ static int watch_new_cpus(struct perf *p)
 			return error;
 		if (error == -ENODEV)
 			p->coming = true;
-		if (error)
+		if (error) {
 			missing++;
-		else
-			p->came_late = true;
+			continue;
+		}
+		p->came_late = true;
+		p->merge.stats.late++;
 	}
 	return missing;
 }

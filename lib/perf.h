@@ -78,8 +78,10 @@ struct perf_stats {
 	uint64_t records;
 	uint64_t transitions;	/* PERF_SOCKET_STATE among them: compare with perf_passed */
 	uint64_t lost;		/* sum of the PERF_LOST handed on: records meant for us, not here */
-	uint64_t invalid;	/* records that cannot be understood: skipped; what cannot even be a
-				 * record empties its ring and is also one of the lost */
+	uint64_t late;		/* CPUs that were online before they were watched: what was done there
+				 * meanwhile is not known */
+	uint64_t invalid;	/* records that cannot be understood, each one of the lost, too; what
+				 * cannot even be a record empties its ring and is one */
 };
 
 typedef void perf_handler(const struct perf_event *event, void *data);
