@@ -14,7 +14,8 @@ second_peer()
 			peer name eth0 address 02:00:00:00:00:04 netns "$TWIN" &&
 		ip -n "$HERE" addr add $here4/24 dev eth1 &&
 		ip -n "$TWIN" addr add $peer4/24 dev eth0 &&
-		ip -n "$HERE" link set eth1 up && ip -n "$TWIN" link set eth0 up || finish
+		ip -n "$HERE" link set eth1 up && ip -n "$TWIN" link set eth0 up ||
+		{ not_ok "there is a second way"; finish; }
 	ip -n "$HERE" neigh replace $peer4 lladdr 02:00:00:00:00:04 dev eth1
 	ip -n "$TWIN" neigh replace $here4 lladdr 02:00:00:00:00:03 dev eth0
 	sysctl_in "$HERE" net.ipv4.conf.{all,eth0,eth1}.rp_filter=0 \

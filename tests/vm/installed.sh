@@ -7,7 +7,7 @@
 . "$(dirname "$0")/lib.sh"
 
 network
-serve 80 81 82
+serve 80 81 82 83
 
 # configure NAME=VALUE…
 configure()
@@ -31,11 +31,18 @@ install_and_start()
 	check "its exposure is 2.0 or less" exposure
 	configure rate=0 rate-total=0 ledger-interval=1
 	check "it is restarted with another configuration" systemctl restart nfwho
+	equal "of the type that this systemd can" "$(property Type)" \
+		"$( (($(systemd_version) >= 253)) && echo notify-reload || echo notify)"
 	# An older systemd does not know every line of the unit.
 	equal "nothing it says is a warning" \
 		"$(journal_of -p warning | grep -v '^-- \|: Unknown key name ')" ""
 	# At least the group's, conntrack's, and the account.
 	check "systemd keeps the sockets" test "$(property NFileDescriptorStore)" -ge 3
+}
+
+systemd_version()
+{
+	systemctl --version | awk 'NR == 1 { print $2 + 0 }'
 }
 
 exposure()
@@ -68,8 +75,10 @@ restarts_under_load()
 		"$(dpkg-query -W -f '${Version}' nfwho)"
 	kill -0 "$loading" 2>/dev/null || not_ok "the load lasts until then"
 	wait "$loading"
-	each_once "five restarts and an upgrade later every connection has one start" \
-		"$work/truth.tsv" 2400
+	check "all of them end" wait_for 60 all_ended "$(($(wc -l <"$work/truth.tsv") - 1))"
+	each_once "five restarts and an upgrade later every connection has one start and one end" \
+		"$work/truth.tsv" 2400 --at-most without_end=0 --at-most duplicate_end=0 \
+		--at-most ends_without_start=0
 	echo "# $(wc -l <"$work/truth.tsv") connections"
 	runs=$(written | jq -r .agent.ephemeral_id | sort -u | wc -l)
 	equal "there were eight runs" "$runs" 8
@@ -116,6 +125,18 @@ rotates()
 	check "nothing is lost" wait_starts 20 $((before + 5))
 	check "and all is there" test "$(grep -c '"action":"connection_attempted"' $log)" -ge 5
 	equal "from the same process" "$(main_pid)" "$pid"
+}
+
+# The service names as the program does: with the trace, for all its sandbox.
+names()
+{
+	local before
+
+	before=$(starts)
+	"$load" spawn --count 200 --to "$peer4:83" --truth "$work/named.tsv" >/dev/null
+	wait_starts 30 $((before + 200))
+	each_once "every owner is named" "$work/named.tsv" 200 --at-least right%=100 \
+		--at-most unnamed=0 --at-most executable.wrong=0
 }
 
 said_of()
@@ -168,12 +189,12 @@ idles()
 	sleep 5
 	timeout --signal=INT 60 strace -qq -tt -p "$pid" -o "$work/strace" 2>/dev/null
 	# By `enum tag` of the loop: 1 is the timer; 2 are new programs, the machine's own.
-	grep -o 'epoll_wait.*u32=[0-9].* -1) \+= [0-9]' "$work/strace" |
-		sed 's/.*u32=\([0-9]\).*/\1/' >"$work/wakes"
+	grep 'epoll_wait.* -1) \+= [1-9]' "$work/strace" |
+		sed 's/.*\(u32=\|data=0x\)\([0-9]\).*/\2/' >"$work/wakes"
 	equal "idle for a minute no packet, message or change wakes it" \
-		"$(grep -v '[12]' "$work/wakes")" ""
-	check "but the timers of ledger and watchdog: $(grep -c 1 "$work/wakes") times" \
-		test "$(grep -c 1 "$work/wakes")" -le 4
+		"$(grep -vx '[12]' "$work/wakes")" ""
+	check "but the timers of ledger and watchdog: $(grep -cx 1 "$work/wakes") times" \
+		test "$(grep -cx 1 "$work/wakes")" -ge 1 -a "$(grep -cx 1 "$work/wakes")" -le 4
 }
 
 stops_and_leaves()
@@ -189,7 +210,9 @@ stops_and_leaves()
 		check "its table can be taken out" nfwho rules remove
 	fi
 	equal "and its group" "$(cat /proc/net/netfilter/nfnetlink_log)" ""
-	systemctl start nfwho
+	check "it is disabled" systemctl disable nfwho
+	equal "and will not" "$(systemctl is-enabled nfwho)" disabled
+	check "it is enabled and started" systemctl enable --now nfwho
 	check "it starts again" wait_for 30 is_active
 	check "it is removed" dpkg -r nfwho
 	check "and runs no more" test "$(systemctl is-active nfwho)" != active
@@ -205,6 +228,7 @@ install_and_start
 restarts_under_load
 reloads
 rotates
+names
 hangs
 idles
 stops_and_leaves

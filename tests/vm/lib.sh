@@ -19,7 +19,9 @@ network()
 		ip -n "$PEER" addr add $peer4/24 dev eth0 &&
 		ip -n "$PEER" addr add $peer6/64 dev eth0 nodad &&
 		ip link set veth0 up && ip -n "$PEER" link set lo up &&
-		ip -n "$PEER" link set eth0 up || finish
+		ip -n "$PEER" link set eth0 up &&
+		sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_close=1 ||
+		{ not_ok "there is a network"; finish; }
 	for address in $peer4 $peer6; do
 		ip neigh replace $address lladdr 02:00:00:00:00:02 dev veth0
 	done
@@ -71,6 +73,12 @@ enough()
 wait_starts()
 {
 	wait_for "$1" enough "$2"
+}
+
+all_ended()
+{
+	conntrack -L >/dev/null 2>&1
+	(($(written | grep -c '"action":"connection_ended"') >= $1))
 }
 
 # each_once TITLE TRUTH NUMBER: every connection of the truth has one start, and no wrong owner.
