@@ -227,7 +227,7 @@ static void what_is_not_tracked_has_no_message(void **state)
 	expect_no_more(w);
 }
 
-/* With net.netfilter.nf_conntrack_events at 2, the default since Linux 6.0. Before, it has one. */
+/* With net.netfilter.nf_conntrack_events at 2, the default since Linux 5.19. Before, it has one. */
 static void an_entry_made_while_nobody_listens_ends_without_a_word(void **state)
 {
 	struct world *w = *state;
