@@ -53,7 +53,7 @@ logs_conntrack()
 # Where it is, `check` finds its own files read-only.
 sets_mounts()
 {
-	! "$NFWHO" check 2>&1 | grep -q 'files stay writable'
+	[[ $("$NFWHO" check 2>&1) != *"files stay writable"* ]]
 }
 
 tells_without_listeners()
