@@ -141,6 +141,22 @@ hostile_command_line()
 	says "a command line of any bytes" '.process.command_line | test("\u001b\\[31m a\nb$")' true
 }
 
+# A record that would be too long for the kernel's buffer is not written, nor counted as lost: the program
+# before it must not be taken for it.
+long_path()
+{
+	local path
+
+	[[ $mode == trace ]] || return
+	printf -v path '/%s%s' "$(printf './%.0s' {1..2000})" "${BASH#/}"
+	port=$((port + 1))
+	PORT=$port PEER4=$peer4 here dash -c 'exec "$0" -c "exec 3<>/dev/tcp/$PEER4/$PORT"' "$path"
+	wait_records 10 1 ".destination.port == $port" || { not_ok "a long path is recorded"; return; }
+	record=$(select_records ".destination.port == $port")
+	says "a program by a path of 4,000 bytes is not the one before" \
+		'[.process.name, ((.process.executable // "") | test("dash$"))]' '["bash",false]'
+}
+
 # Subflows that the kernel opens by itself have no process.
 mptcp_subflow()
 {
@@ -199,6 +215,7 @@ all()
 	setuid_program
 	thread
 	hostile_command_line
+	long_path
 	mptcp_subflow
 	collector_stop
 }
