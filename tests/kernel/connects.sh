@@ -114,7 +114,4 @@ pause 0.5
 collector_stop
 wait "$loading"
 equal "what nobody logged is not called unsent" "$(count_records '.event.reason == "unsent"')" 0
-
-[[ -d /proc/sys/net/sctp ]] || modprobe -q sctp 2>/dev/null ||
-	skip "SCTP" "this kernel has no SCTP"
 finish
