@@ -310,6 +310,8 @@ void check_trace(struct checklist *c, const struct options *options)
 			      strerror(-err));
 		return;
 	}
+	if (*why)
+		checklist_say(c, VERDICT_LESS, "trace", "works, but %s", why);
 	find_silent(silent, sizeof(silent));
 	if (*silent)
 		checklist_say(c, VERDICT_LESS, "trace", "works, but this kernel's perf is silent "

@@ -195,6 +195,8 @@ static int open_trace(struct collector *c)
 	trace.begun_ns = c->join.now_ns;
 	if (!err)
 		err = trace_new(&c->trace, &trace);
+	if (!err && *why)
+		log_warning("%s", why);
 	if (!err)
 		return 0;
 	perf_close(c->perf);

@@ -329,7 +329,7 @@ int perf_open(struct perf **out, const struct perf_config *config, const char **
 		perf_close(p);
 		return error;
 	}
-	*why = "";
+	*why = p->config.lacks;
 	*out = p;
 	return 0;
 }

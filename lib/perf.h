@@ -89,8 +89,9 @@ typedef void perf_handler(const struct perf_event *event, void *data);
 /* Finds tracefs (or mounts it privately for the time of reading), reads the formats, opens one
  * ring on every online CPU. Returns 0, or -errno: -EACCES/-EPERM no permission (CAP_PERFMON,
  * lockdown, tracefs unreadable), -ENOENT no such tracepoint or no tracefs, -EMFILE, -ENOMEM or
- * -EPERM for a ring over perf_event_mlock_kb. `why` (may be NULL) receives a static phrase for
- * people. The caller owns *out.
+ * -EPERM for a ring over perf_event_mlock_kb, -EBADMSG a tracepoint's format is not understood.
+ * `why` (may be NULL) receives a static phrase for people; with 0 that is "", or what is lost by a
+ * tracepoint that is left out, as its format is not understood. The caller owns *out.
  *
  * Needs (tried on 6.18): CAP_DAC_READ_SEARCH where tracefs is mounted and we are not root, or
  * CAP_SYS_ADMIN where it has to be; CAP_PERFMON for the events (CAP_SYS_ADMIN

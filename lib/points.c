@@ -38,14 +38,19 @@ static const struct point {
 	enum sample_source source;
 	const char *event;
 	bool needed;
-	const char *why;
+	const char *why;	/* the trace is not, or what it lacks where the format is not
+				 * understood */
 } points[] = {
 	{ SAMPLE_EXEC, "sched/sched_process_exec", true,
 	  "the kernel has no tracepoint sched:sched_process_exec" },
 	{ SAMPLE_SOCKET_STATE, "sock/inet_sock_set_state", true,
 	  "the kernel has no tracepoint sock:inet_sock_set_state (Linux 4.16)" },
-	{ SAMPLE_ROUTE, "fib/fib_table_lookup", false, NULL },
-	{ SAMPLE_SOCKET_ERROR, "sock/inet_sk_error_report", false, NULL },
+	{ SAMPLE_ROUTE, "fib/fib_table_lookup", false,
+	  "the format of tracepoint fib:fib_table_lookup is not understood: some IPv4 owners are "
+	  "known by their socket only" },
+	{ SAMPLE_SOCKET_ERROR, "sock/inet_sk_error_report", false,
+	  "the format of tracepoint sock:inet_sk_error_report is not understood: why connections "
+	  "fail is not known" },
 };
 
 static int point_load(int tracefs_fd, const struct point *point, char *format,
@@ -91,12 +96,15 @@ static int points_read(struct watch_config *watch, struct sample_layout *layout,
 		error = point_load(tracefs_fd, &points[i], format, watch, layout);
 		if (!error)
 			continue;
-		if (!points[i].needed && (error == -ENOENT || error == -EBADMSG))
+		if (!points[i].needed && (error == -ENOENT || error == -EBADMSG)) {
+			if (error == -EBADMSG && !*watch->lacks)
+				watch->lacks = points[i].why;
 			error = 0;
-		else
+		} else {
 			*why = error == -ENOENT ? points[i].why :
 			       error == -EBADMSG ? "a tracepoint's format is not understood" :
 			       tracefs_why(error);
+		}
 	}
 	close(tracefs_fd);
 	free(format);
@@ -154,6 +162,7 @@ int points_load(struct watch_config *watch, struct sample_layout *layout,
 	int error;
 
 	memset(watch->source, 0, sizeof(watch->source));
+	watch->lacks = "";
 	error = points_read(watch, layout, config, why);
 	if (error)
 		return error;

@@ -59,7 +59,7 @@ int sample_layout_parse(struct sample_layout *layout, enum sample_source source,
 			continue;
 		error = tracefs_format_field(format, len, e->name, &field);
 		if (error)
-			return error;
+			return -EBADMSG;
 		if (field.size != e->size || field.data_loc != e->data_loc)
 			return -EBADMSG;
 		out->offset[e->field] = field.offset;

@@ -43,8 +43,8 @@ struct sample_layout {
 
 #define SAMPLE_ID_OFFSET 8	/* of the identifier in a PERF_RECORD_SAMPLE */
 
-/* Takes the fields' places from the text of a format file. Returns 0, -ENOENT if a field is
- * missing, -EBADMSG if one has another size than expected or the text is not understood. */
+/* Takes the fields' places from the text of a format file. Returns 0, or -EBADMSG if a field is
+ * missing or has another size than expected, or the text is not understood. */
 int sample_layout_parse(struct sample_layout *layout, enum sample_source source,
 			const char *format, size_t len);
 

@@ -18,6 +18,8 @@ struct watch_config {
 		char filter[WATCH_FILTER_MAX];	/* for the kernel; "": all */
 	} source[SAMPLE_SOURCES];
 	char connects[WATCH_FILTER_MAX];	/* socket transitions that are one */
+	const char *lacks;			/* by a tracepoint that is not understood: a phrase;
+						 * "": nothing */
 };
 
 struct watch {

@@ -47,6 +47,25 @@ here timeout 60 "$NFWHO" check >"$work/check" 2>"$said" </dev/null
 equal "while another program has the group: it cannot" $? 1
 check "and that one is named" grep -q "$collector (holder)" "$work/check"
 collector_stop
+
+# As on a kernel that calls a field by another name, of a tracepoint that can be done without.
+cat >"$work/other" <<-'EOF'
+	#!/bin/bash
+	[[ ${inside-} ]] || inside=1 exec unshare --mount "$0" "$@"
+	at=$(awk '/ - tracefs / { print $5; exit }' /proc/self/mountinfo)
+	[[ $at ]] || { at=/sys/kernel/tracing && mount -t tracefs tracefs $at; } || exit
+	at+=/events/fib/fib_table_lookup/format
+	sed 's/ sport;/ port;/' "$at" >"${0%/*}/format" && mount --bind "${0%/*}/format" "$at" &&
+		exec "$program" "$@"
+EOF
+chmod +x "$work/other"
+export program=$NFWHO
+NFWHO=$work/other checks "without a tracepoint that is not understood: it works"
+check "which is named" grep -q 'fib:fib_table_lookup is not understood' "$work/check"
+NFWHO=$work/other collector_start --trace on || finish
+collector_stop
+equal "run warns of it once" "$(grep -c 'fib:fib_table_lookup is not understood' "$said")" 1
+
 equal "check --help and --version say something" \
 	"$("$NFWHO" check --help | grep -c . | awk '{ print ($1 > 0) }')$("$NFWHO" --version |
 		grep -c '[0-9]')" 11

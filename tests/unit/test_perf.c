@@ -568,7 +568,7 @@ static void a_format_without_a_field_is_refused(void **state)
 
 	(void)state;
 	assert_int_equal(sample_layout_parse(&layout, SAMPLE_SOCKET_STATE, exec_format,
-					     strlen(exec_format)), -ENOENT);
+					     strlen(exec_format)), -EBADMSG);
 	assert_int_equal(sample_layout_parse(&layout, SAMPLE_SOCKET_STATE,
 					     "field:int skaddr;offset:8;size:4;signed:0;", 42),
 			 -EBADMSG);
