@@ -14,7 +14,6 @@
 #include <limits.h>
 #include <linux/netlink.h>
 #include <netinet/in.h>
-#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -268,21 +267,47 @@ void check_sockets(struct checklist *c, const struct options *options)
 	check_processes(c);
 }
 
-/* CPUs whose idle time perf says nothing about, as a list; "" if there are none. */
-static void find_silent(char *text, size_t size)
-{
-	cpu_set_t cpus;
-	size_t used;
+/* Ascending numbers: "0-2,5". */
+struct cpu_list {
+	char text[512];
+	size_t at;		/* of the last range */
+	uint32_t first, last;	/* in it */
+};
 
-	text[0] = '\0';
-	if (sched_getaffinity(0, sizeof(cpus), &cpus) < 0)
-		return;
-	for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++) {
-		if (!CPU_ISSET(cpu, &cpus) || perf_probe_idle(cpu) != PERF_IDLE_SILENT)
-			continue;
-		used = strlen(text);
-		snprintf(text + used, size - used, "%s%u", used ? "," : "", cpu);
+static void cpu_list_add(struct cpu_list *l, uint32_t cpu)
+{
+	if (!*l->text || cpu != l->last + 1) {
+		l->at = strlen(l->text);
+		l->first = cpu;
 	}
+	l->last = cpu;
+	snprintf(l->text + l->at, sizeof(l->text) - l->at, "%s%u", l->at ? "," : "", l->first);
+	if (cpu != l->first)
+		snprintf(l->text + strlen(l->text), sizeof(l->text) - strlen(l->text), "-%u", cpu);
+}
+
+/* Whether perf tells what happens on each CPU while it is idle. */
+static void say_idle(struct checklist *c, const struct perf *p)
+{
+	struct cpu_list silent = { .at = 0 }, unknown = { .at = 0 };
+	uint32_t cpu;
+	int answer;
+
+	for (unsigned int i = 0; perf_cpu(p, i, &cpu); i++) {
+		answer = perf_probe_idle(cpu);
+		if (answer)
+			cpu_list_add(answer == PERF_IDLE_SILENT ? &silent : &unknown, cpu);
+	}
+	if (*silent.text)
+		checklist_say(c, VERDICT_LESS, "trace", "works, but this kernel's perf is silent "
+			      "while CPU %s is idle: some failures are known later, some IPv6 "
+			      "owners by their socket only", silent.text);
+	if (*unknown.text)
+		checklist_say(c, VERDICT_LESS, "trace", "works, but it is not known for CPU %s "
+			      "whether perf is silent while that is idle: it was never idle, or "
+			      "this process cannot run there", unknown.text);
+	if (!*silent.text && !*unknown.text)
+		checklist_say(c, VERDICT_WORKS, "trace", "works on every CPU");
 }
 
 void check_trace(struct checklist *c, const struct options *options)
@@ -294,7 +319,6 @@ void check_trace(struct checklist *c, const struct options *options)
 	};
 	const char *why = "";
 	struct perf *p = NULL;
-	char silent[128];
 	int err;
 
 	if (options->trace == CHOICE_OFF) {
@@ -303,7 +327,6 @@ void check_trace(struct checklist *c, const struct options *options)
 		return;
 	}
 	err = perf_open(&p, &config, &why);
-	perf_close(p);
 	if (err) {
 		checklist_say(c, options->trace == CHOICE_ON ? VERDICT_NOT : VERDICT_LESS, "trace",
 			      "%s (%s): processes that end at once are not named", why,
@@ -312,11 +335,6 @@ void check_trace(struct checklist *c, const struct options *options)
 	}
 	if (*why)
 		checklist_say(c, VERDICT_LESS, "trace", "works, but %s", why);
-	find_silent(silent, sizeof(silent));
-	if (*silent)
-		checklist_say(c, VERDICT_LESS, "trace", "works, but this kernel's perf is silent "
-			      "while CPU %s is idle: some failures are known later, some IPv6 "
-			      "owners by their socket only", silent);
-	else
-		checklist_say(c, VERDICT_WORKS, "trace", "works on every CPU");
+	say_idle(c, p);
+	perf_close(p);
 }

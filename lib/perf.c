@@ -131,6 +131,14 @@ int perf_counted(int fd, uint64_t *count)
 	return 0;
 }
 
+bool perf_cpu(const struct perf *p, unsigned int i, uint32_t *cpu)
+{
+	if (i >= p->merge.count)
+		return false;
+	*cpu = p->merge.watches[i]->cpu;
+	return true;
+}
+
 bool perf_reports_errors(const struct perf *p)
 {
 	return p->config.source[SAMPLE_SOCKET_ERROR].wanted;

@@ -144,6 +144,9 @@ unsigned int perf_counters(const struct perf *p, int *fds, unsigned int max);
 /* What such an event has counted. Returns 0, or -EBADF if fd is none. */
 int perf_counted(int fd, uint64_t *count);
 
+/* The CPU of the i-th ring, ascending as long as none has come or gone; false behind the last. */
+bool perf_cpu(const struct perf *p, unsigned int i, uint32_t *cpu);
+
 /* Whether perf reports what happens while `cpu` is idle, when an interrupt may receive the answer
  * to a connect. Some kernels say nothing of the idle task of some CPUs, without a LOST record
  * and without counting it (6.18 here, CPU 1; 6.1 and 6.12 report all). Naps on that CPU, at

@@ -48,6 +48,15 @@ equal "while another program has the group: it cannot" $? 1
 check "and that one is named" grep -q "$collector (holder)" "$work/check"
 collector_stop
 
+# A CPU that something else never leaves.
+cpu=$(taskset -cp $$ | grep -oE '[0-9]+' | sed -n 2p)
+taskset -c "$cpu" bash -c 'while :; do :; done' &
+busy=$!
+children+=("$busy")
+checks "while a CPU is never idle: it works"
+check "and what is not known of it is said" grep -q "not known for CPU $cpu[ ,-]" "$work/check"
+kill "$busy"
+
 # As on a kernel that calls a field by another name, of a tracepoint that can be done without.
 cat >"$work/other" <<-'EOF'
 	#!/bin/bash
