@@ -23,9 +23,13 @@ int recorder_world(void)
 	struct perf *p;
 	int error = perf_open(&p, &config, &why);
 
-	if (error) {
+	if (error == -EPERM || error == -EACCES || error == -ENOENT) {
 		printf("needs the trace: %s: %s\n", why, strerror(-error));
 		return 77;
+	}
+	if (error) {
+		printf("the trace does not work: %s: %s\n", why, strerror(-error));
+		return 1;
 	}
 	perf_close(p);
 	if (unshare(CLONE_NEWNET) < 0) {
@@ -53,7 +57,7 @@ struct recorder *recorder_open(uint32_t ring_bytes)
 
 	assert_non_null(r);
 	error = perf_open(&r->perf, &config, &why);
-	if (error)
+	if (error || *why)
 		fail_msg("%s: %s", why, strerror(-error));
 	return r;
 }

@@ -11,6 +11,7 @@
 
 #define STAGE_NOBODY4 "198.51.100.99"	/* its packets leave, nobody answers */
 #define STAGE_PORT 8080			/* the peer listens; nobody does on the next one */
+#define STAGE_NO_OWNER "no tables with an owner, which came with Linux 5.12"
 
 /* The process enters the first namespace, the peer listens. 0, or -1 after a line that says what is
  * missing. */

@@ -2,6 +2,7 @@
 /* The trace on the real kernel: rings, wake-ups, loss, privileges, CPUs that come and go. */
 #include "points.h"
 #include "recorder.h"
+#include "skip.h"
 #include "tracefs.h"
 
 #include <errno.h>
@@ -394,7 +395,7 @@ static void skip_where_paranoid(void)
 	assert_int_equal(fscanf(f, "%d", &level), 1);
 	fclose(f);
 	if (level > 2)
-		skip();
+		skip_because("kernel.perf_event_paranoid is %d", level);
 }
 
 static void with_ids_known_perfmon_is_enough(void **state)
@@ -425,7 +426,7 @@ static void cpu_write(const char *value)
 	int fd = open("/sys/devices/system/cpu/cpu1/online", O_WRONLY | O_CLOEXEC);
 
 	if (fd < 0)
-		skip();
+		skip_because("CPU 1 cannot be taken away: %s", strerror(errno));
 	assert_int_equal(write(fd, value, 1), 1);
 	close(fd);
 }
@@ -437,7 +438,7 @@ static void a_cpu_that_leaves_and_returns_is_watched_again(void **state)
 
 	assert_int_equal(perf_update_cpus(r->perf), 0);
 	if (!getenv("NFWHO_TEST_CPU_HOTPLUG"))
-		skip();
+		skip_because("NFWHO_TEST_CPU_HOTPLUG is not set");
 	refused(10);
 	cpu_write("0");
 	usleep(20000);
@@ -492,8 +493,9 @@ int main(void)
 		cmocka_unit_test(a_ring_over_the_limit_needs_ipc_lock),
 		TEST(a_cpu_that_leaves_and_returns_is_watched_again),
 	};
+	int missing = recorder_world();
 
-	if (recorder_world() != 0)
-		return 77;
+	if (missing)
+		return missing;
 	return cmocka_run_group_tests_name("perf", tests, NULL, NULL);
 }

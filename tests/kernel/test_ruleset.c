@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "portid.h"
+#include "skip.h"
 #include "stage.h"
 
 #include <errno.h>
@@ -148,7 +149,7 @@ static void an_owned_table_lives_as_long_as_its_socket(void **state)
 
 	(void)state;
 	if (!may_own())
-		skip();
+		skip_because(STAGE_NO_OWNER);
 	assert_int_equal(ruleset_create(r, true), 0);
 	assert_int_equal(stage_state(r), RULESET_OWNED);
 	netns_run("nft flush ruleset");
@@ -210,7 +211,7 @@ static void a_table_that_another_owns_is_left_alone(void **state)
 
 	(void)state;
 	if (!may_own())
-		skip();
+		skip_because(STAGE_NO_OWNER);
 	assert_int_equal(ruleset_create(owner, true), 0);
 	assert_int_equal(ruleset_inspect(r, &found, &portid), 0);
 	assert_int_equal(found, RULESET_OWNED);
@@ -346,7 +347,7 @@ static void the_socket_can_be_handed_over(void **state)
 
 	(void)state;
 	if (!may_own())
-		skip();
+		skip_because(STAGE_NO_OWNER);
 	assert_int_equal(ruleset_create(first, true), 0);
 	assert_int_equal(ruleset_adopt(&second, &config, dup(ruleset_fd(first))), 0);
 	ruleset_close(first);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "filter.h"
+#include "skip.h"
 #include "stage.h"
 
 #include <arpa/inet.h>
@@ -316,7 +317,7 @@ static void filter_by(struct ruleset *r, const char *const *only, const char *co
 	filter_clear(&whole, FILTER_ONLY);
 	filter_clear(&whole, FILTER_EXCEPT);
 	if (ret == RULESET_NOT_OWNED && ruleset_may_own(r) == 0)
-		skip();
+		skip_because(STAGE_NO_OWNER);
 	assert_int_equal(ret, 0);
 }
 
@@ -413,7 +414,7 @@ static void a_packet_without_a_user_is_not_left_out_for_its_user(void **state)
 		   "priority -300; }; add rule ip copies output tcp dport 8080 dup to " NETNS_PEER4
 		   " device \"eth0\"' 2>/dev/null")) {
 		ruleset_close(r);
-		skip();
+		skip_because("nft(8) cannot make a rule with dup");
 	}
 	filter_by(r, (const char *const []) { "user=1", NULL }, NULL);
 	assert_int_equal(stage_connect(NETNS_PEER4, STAGE_PORT, true), 0);
