@@ -12,7 +12,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -269,6 +271,117 @@ static void a_life_is_told_in_order_from_fork_to_exit(void **state)
 	}
 }
 
+static void run_on(int cpu)
+{
+	cpu_set_t one;
+
+	CPU_ZERO(&one);
+	CPU_SET(cpu, &one);
+	assert_int_equal(sched_setaffinity(0, sizeof(one), &one), 0);
+}
+
+/* Each CPU has a ring of its own, and the clock is one. */
+static void what_a_thread_does_on_several_cpus_is_told_in_its_order(void **state)
+{
+	enum { ATTEMPTS = 500 };
+	struct recorder *r = *state;
+	const struct perf_event *e = NULL;
+	uint16_t port = recorder_fresh_port();
+	unsigned int told = 0;
+	uint64_t last_ns = 0;
+	cpu_set_t all;
+	int cpu = -1;
+
+	assert_int_equal(sched_getaffinity(0, sizeof(all), &all), 0);
+	for (unsigned int i = 0; i < ATTEMPTS; i++) {
+		do
+			cpu = (cpu + 1) % CPU_SETSIZE;
+		while (!CPU_ISSET(cpu, &all));
+		run_on(cpu);
+		recorder_attempt(RECORDER_VOID4, i ? recorder_fresh_port() : port);
+	}
+	sched_setaffinity(0, sizeof(all), &all);
+	recorder_read(r);
+	while ((e = recorder_find(r, e, PERF_SOCKET_STATE, gettid()))) {
+		assert_true(e->time_ns >= last_ns);
+		last_ns = e->time_ns;
+		if (e->socket.new_state == TCP_SYN_SENT)
+			assert_int_equal(ntohs(e->socket.tuple.dport), port + told++);
+	}
+	assert_int_equal(told, ATTEMPTS);
+}
+
+/* In the first process of a pid namespace: reads what happened outside until it may go on. */
+static int connect_is_nobodys(int ready, int go_on, uint16_t port)
+{
+	struct recorder *r = calloc(1, sizeof(*r));
+	struct perf_config config = { .ring_bytes = RING };
+	const struct perf_event *e;
+	char byte;
+
+	if (!r || perf_open(&r->perf, &config, NULL) || write(ready, "", 1) != 1 ||
+	    read(go_on, &byte, 1) != 1)
+		return 1;
+	recorder_read(r);
+	e = recorder_connect(r, 0, port);
+	if (!e)
+		return 2;
+	return e->pid || e->tid ? 3 : 0;
+}
+
+static void who_is_outside_of_our_pid_namespace_is_nobody(void **state)
+{
+	uint16_t port = recorder_fresh_port();
+	int ready[2], go_on[2], status;
+	pid_t child;
+	char byte;
+
+	(void)state;
+	assert_int_equal(pipe(ready) | pipe(go_on), 0);
+	child = syscall(SYS_clone, CLONE_NEWPID | SIGCHLD, NULL, NULL, NULL, NULL);
+	if (child == 0)
+		_exit(connect_is_nobodys(ready[1], go_on[0], port));
+	assert_true(child > 0);
+	close(ready[1]);
+	assert_int_equal(read(ready[0], &byte, 1), 1);
+	recorder_attempt(RECORDER_VOID4, port);
+	assert_int_equal(write(go_on[1], "", 1), 1);
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	close(ready[0]);
+	close(go_on[0]);
+	close(go_on[1]);
+}
+
+/* Who holds it may be another process, which has opened nothing. */
+static void a_counter_goes_on_when_only_its_descriptor_is_left(void **state)
+{
+	struct recorder *r = recorder_open(RING);
+	int fds[1024];
+	unsigned int cpus = perf_counters(r->perf, fds, 1024);
+	uint64_t before = 0, after = 0, count;
+
+	(void)state;
+	assert_in_range(cpus, 1, 1024);
+	assert_int_equal(perf_count_connects(r->perf), 0);
+	recorder_attempt(RECORDER_VOID4, recorder_fresh_port());
+	for (unsigned int i = 0; i < cpus; i++) {
+		assert_int_equal(perf_counted(fds[i], &count), 0);
+		before += count;
+		fds[i] = dup(fds[i]);
+	}
+	assert_true(before >= 1);
+	recorder_close(r);
+	for (unsigned int i = 0; i < 100; i++)
+		recorder_attempt(RECORDER_VOID4, recorder_fresh_port());
+	for (unsigned int i = 0; i < cpus; i++) {
+		assert_int_equal(perf_counted(fds[i], &count), 0);
+		after += count;
+		close(fds[i]);
+	}
+	assert_true(after >= before + 100);
+}
+
 /* The join does not depend on it and `nfwho check` says it: where it is not so, that is told. */
 static void each_cpus_idle_task_delivers(void **state)
 {
@@ -302,6 +415,9 @@ int main(void)
 		TEST(multipath_tcp_is_reported_by_its_subflow_only),
 		TEST(a_record_carries_the_cgroup_of_its_task),
 		TEST(a_life_is_told_in_order_from_fork_to_exit),
+		TEST(what_a_thread_does_on_several_cpus_is_told_in_its_order),
+		cmocka_unit_test(who_is_outside_of_our_pid_namespace_is_nobody),
+		cmocka_unit_test(a_counter_goes_on_when_only_its_descriptor_is_left),
 		TEST(each_cpus_idle_task_delivers),
 	};
 	int missing = recorder_world();
