@@ -13,6 +13,7 @@
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -20,6 +21,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -148,6 +150,97 @@ static void a_refusal_destroys_the_entry_at_once_as_closed_and_unanswered(void *
 	assert_int_equal(e->packets[1], 1);
 }
 
+static void the_entries_of_a_tuple_are_told_one_after_the_other(void **state)
+{
+	struct world *w = *state;
+	int error;
+
+	for (int i = 0; i < 8; i++) {
+		close(attempt(NETNS_PEER4, 40000, 0, &error));
+		assert_int_equal(error, ECONNREFUSED);
+	}
+	expect(w, 16);
+	for (int i = 0; i < 16; i += 2) {
+		assert_int_equal(w->entries[i].kind, CT_NEW);
+		assert_int_equal(w->entries[i + 1].kind, CT_DESTROY);
+		assert_int_equal(w->entries[i].id, w->entries[i + 1].id);
+		assert_true(tuple_equal(&w->entries[i].original, &w->entries[0].original));
+		assert_true(tuple_equal(&w->entries[i + 1].original, &w->entries[0].original));
+	}
+}
+
+static bool in_time_wait(struct world *w)
+{
+	struct ct_entry found;
+
+	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, &found), 0);
+	return found.has_tcp_state && found.tcp_state == TCP_CONNTRACK_TIME_WAIT;
+}
+
+/* From port 40000, closed by the peer first: here the port is free again at once. */
+static void connect_and_be_closed(struct world *w, int listener)
+{
+	int error, fd = attempt(NETNS_PEER4, 40000, 0, &error);
+	char byte;
+
+	assert_int_equal(error, 0);
+	close(accept(listener, NULL, NULL));
+	assert_int_equal(read(fd, &byte, 1), 0);
+	close(fd);
+	expect(w, 1);
+	for (int tries = 0; tries < 1000 && !in_time_wait(w); tries++)
+		poll(NULL, 0, 1);
+	assert_true(in_time_wait(w));
+}
+
+static void a_syn_that_finds_its_entry_in_time_wait_has_it_replaced(void **state)
+{
+	struct world *w = *state;
+	int listener = netns_listen(&w->pair, PORT), fd, error;
+
+	connect_and_be_closed(w, listener);
+	fd = attempt(NETNS_PEER4, 40000, 0, &error);
+	assert_int_equal(error, 0);
+	expect(w, 3);
+	assert_int_equal(w->entries[1].kind, CT_DESTROY);
+	assert_int_equal(w->entries[1].id, w->entries[0].id);
+	assert_int_equal(w->entries[2].kind, CT_NEW);
+	assert_true(tuple_equal(&w->entries[2].original, &w->entries[0].original));
+	close(fd);
+	close(listener);
+}
+
+static uint64_t real_ns(void)
+{
+	struct timespec t;
+
+	clock_gettime(CLOCK_REALTIME, &t);
+	return (uint64_t)t.tv_sec * 1000000000 + t.tv_nsec;
+}
+
+/* However much later conntrack comes to remove it. */
+static void an_entry_stops_its_timeout_after_its_last_packet(void **state)
+{
+	const uint64_t second = 1000000000, slack = 100000000;	/* lib/entry.c, SLACK_NS */
+	struct world *w = *state;
+	const struct ct_entry *e = &w->entries[1];
+	uint64_t before = real_ns(), after;
+	int listener;
+
+	netns_run("sysctl -qw net.netfilter.nf_conntrack_tcp_timeout_time_wait=1");
+	listener = netns_listen(&w->pair, PORT);
+	connect_and_be_closed(w, listener);
+	after = real_ns();
+	while (real_ns() < after + 2 * second)
+		poll(NULL, 0, 100);
+	netns_run("conntrack -L >/dev/null 2>&1");	/* removes what has expired */
+	expect(w, 2);
+	assert_int_equal(e->kind, CT_DESTROY);
+	assert_true(e->has_timestamps);
+	assert_in_range(e->stop_real_ns, before + second - slack, after + second + slack);
+	close(listener);
+}
+
 static void a_handshake_makes_the_entry_assured_before_a_byte_is_sent(void **state)
 {
 	struct world *w = *state;
@@ -255,6 +348,9 @@ int main(void)
 		TEST(a_packet_dropped_on_its_way_out_is_never_confirmed),
 		TEST(a_tuple_tried_again_has_the_entry_of_its_last_attempt),
 		TEST(a_refusal_destroys_the_entry_at_once_as_closed_and_unanswered),
+		TEST(the_entries_of_a_tuple_are_told_one_after_the_other),
+		TEST(a_syn_that_finds_its_entry_in_time_wait_has_it_replaced),
+		TEST(an_entry_stops_its_timeout_after_its_last_packet),
 		TEST(a_handshake_makes_the_entry_assured_before_a_byte_is_sent),
 		TEST(who_gives_up_before_an_answer_leaves_the_entry_unclosed),
 		TEST(an_entry_that_somebody_removes_names_the_remover),
