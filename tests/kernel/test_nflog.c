@@ -255,6 +255,69 @@ static void what_is_lost_before_the_first_packet_counts_too(void **state)
 	close(fd);
 }
 
+/* Less than a batch, and more of it all the time. */
+static void no_packet_waits_longer_than_the_flush_timeout(void **state)
+{
+	struct nflog_config c = config;
+	unsigned int sent = 0;
+	struct nflog *n;
+	int fd = -1;
+
+	(void)state;
+	c.queue_threshold = 100;
+	c.flush_timeout_10ms = 10;
+	n = must_open(&c);
+	log_udp();
+	while (sent < 90 && !netns_wait(nflog_group_fd(n), 10)) {
+		netns_send(&fd, 7000, 10);
+		sent++;
+	}
+	assert_in_range(sent, 1, 89);
+	nflog_group_close(n);
+	close(fd);
+}
+
+static void packets_come_in_the_order_in_which_they_were_sent(void **state)
+{
+	struct nflog_config c = config;
+	struct seen seen = { 0 };
+	struct nflog *n;
+	int fd = -1;
+
+	(void)state;
+	c.queue_threshold = 5;
+	n = must_open(&c);
+	log_udp();
+	for (unsigned int i = 0; i < 16; i++)
+		netns_send(&fd, 7000, i + 1);
+	read_all(n, &seen, 16);
+	assert_int_equal(seen.count, 16);
+	for (unsigned int i = 0; i < 16; i++)
+		assert_int_equal(seen.packets[i].packet.length_bytes, 20 + 8 + i + 1);
+	nflog_group_close(n);
+	close(fd);
+}
+
+static void a_group_that_is_bound_anew_is_numbered_anew(void **state)
+{
+	int fd = -1;
+
+	(void)state;
+	log_udp();
+	for (unsigned int turn = 0; turn < 2; turn++) {
+		struct nflog *n = must_open(&config);
+		struct seen seen = { 0 };
+
+		for (unsigned int i = 0; i < 3; i++)
+			netns_send(&fd, 7000, 10);
+		read_all(n, &seen, 3);
+		assert_int_equal(seen.count, 3);
+		assert_int_equal(nflog_stats(n)->sequence_gap, 0);
+		nflog_group_close(n);
+	}
+	close(fd);
+}
+
 static void unbinding_flushes_the_batch_and_ends_the_stream(void **state)
 {
 	struct nflog_config c = config;
@@ -356,6 +419,9 @@ int main(void)
 		kernel_test(without_the_capability_it_is_not_permitted_taken_or_free),
 		kernel_test(what_a_full_socket_loses_is_counted_exactly),
 		kernel_test(what_is_lost_before_the_first_packet_counts_too),
+		kernel_test(no_packet_waits_longer_than_the_flush_timeout),
+		kernel_test(packets_come_in_the_order_in_which_they_were_sent),
+		kernel_test(a_group_that_is_bound_anew_is_numbered_anew),
 		kernel_test(unbinding_flushes_the_batch_and_ends_the_stream),
 		kernel_test(a_batch_is_as_large_as_asked_for),
 		kernel_test(a_socket_handed_over_goes_on),
