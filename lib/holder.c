@@ -163,7 +163,7 @@ static int list_pid(uint32_t pid, void *data)
 	return 0;
 }
 
-/* /proc/PID belongs to the process's effective user (to root, if it may not be dumped). */
+/* /proc/PID belongs to the process's effective user, also if it may not be dumped. */
 static bool user_fits(struct holder_index *h, uint32_t pid)
 {
 	struct stat st;
