@@ -7,7 +7,7 @@
 
 reader='' out=''
 declare -A form=(
-	[discard]=none [nfwho-start]=nfwho [nfwho-both]=nfwho [nfwho-blind]=nfwho
+	[discard]=none [discard-start]=none [nfwho-start]=nfwho [nfwho-both]=nfwho [nfwho-blind]=nfwho
 	[ulogd-packets]=ulogd [ulogd-both]=ulogd [conntrack]=conntrack [tcplife]=tcplife
 	[bpftrace]=bpftrace [audit]=audit [ss]=ss [nethogs]=nethogs [none]=none [rule]=none
 	[audit-rule]=none
@@ -39,13 +39,17 @@ start_none() { :; }
 start_rule() { rules "log prefix \"bench\" group $group snaplen 256"; }
 start_audit-rule() { start_rule; }
 
-start_discard()
+# discard_run [start]
+discard_run()
 {
 	start_rule && out=$work/out || return
-	"${in_here[@]}" nice -n -10 "$build/tests/bench/discard" $group >"$out" 2>"$work/said" &
+	"${in_here[@]}" nice -n -10 "$build/tests/bench/discard" $group "$@" >"$out" 2>"$work/said" &
 	reader=$!
 	wait_for 10 group_bound $group
 }
+
+start_discard() { discard_run; }
+start_discard-start() { discard_run start; }
 
 # nfwho_run OPTION…: its output is $out.
 nfwho_run()

@@ -6,8 +6,8 @@
 # machine does falls on all. Sourced by `run`.
 
 side_rates=(1000 10000 0)	# connections a second; 0: as fast as they come
-side_readers=(none rule discard nfwho-start nfwho-both nfwho-blind ulogd-packets ulogd-both
-	conntrack tcplife bpftrace)
+side_readers=(none rule discard-start discard nfwho-start nfwho-both nfwho-blind ulogd-packets
+	ulogd-both conntrack tcplife bpftrace)
 # Once audit has been on, the kernel looks for it at each system call of each new process until it is
 # booted again: so these come last, with a reference of their own.
 side_last=(audit-rule audit)
@@ -36,6 +36,7 @@ side_one()
 	[[ -n $reader ]] && until_at_rest "$1"
 	after=$(cpu_ns "$1")
 	reader_stop
+	[[ $1 != discard* ]] || grep -q 'lost 0, 0, 0$' "$work/out" || warn "$1: $(<"$work/out")"
 	"$bench/seen" "${form[$1]}" "$work/truth" "$work/out" "$work/out2" "$work/audit.log" |
 		measured side reader="$1" rate="$2" round="$3" cpu_ns=$((after - before))
 	progress '%-16s %-8s %8s us of CPU, connect() %s us, right %s, lost %s' "$1" "$(rate_text "$2")" \

@@ -38,8 +38,10 @@ def cpu(m):
                       "ulogd-packets", 1 / 3)
     yield from ratios(m, "start and end: at most 1/3 of ulogd2's CPU, NFLOG and NFCT to JSON",
                       "nfwho-both", "ulogd-both", 1 / 3)
-    yield from ratios(m, "start: within 4 times the reader that discards all", "nfwho-start",
-                      "discard", 4)
+    yield from ratios(m, "start: within 4 times the reader that discards packets and trace",
+                      "nfwho-start", "discard-start", 4)
+    yield from ratios(m, "start and end: within 4 times the reader that discards those and conntrack",
+                      "nfwho-both", "discard", 4)
 
 
 def loss(m):
