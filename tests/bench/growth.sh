@@ -14,34 +14,82 @@ wakeups()
 	awk '$1 == "voluntary_ctxt_switches:" { print $2 }' "/proc/$reader/status"
 }
 
-# Conntrack does not forget for a while, so that nfwho waits for its word on each connection: as many
-# flows as conntrack has room for on this machine.
+growth_sizes=(1000 10000 100000 1000000)
+growth_rate=10000
+
+# A tuple that conntrack still has is one connection less: with so many addresses, ports and source ports
+# one in a hundred of a million.
+growth_network()
+{
+	ip -n $PEER route add local 198.51.100.0/24 dev lo &&
+	ip -n $HERE route add 198.51.100.0/24 via $peer4 &&
+	network_set "ipv4.ip_local_port_range=1024 65535"
+	to=("${ports[@]/#/--to=198.51.100.0:}" --addresses 256)
+}
+
+# growth_hold CONNECTIONS: so many more are followed. Conntrack does not forget them for a while, and
+# nfwho waits for its word on each: not longer than JOIN_DESTROY_NS (150 s) before it asks.
+growth_hold()
+{
+	network_set netfilter.nf_conntrack_tcp_timeout_close=600
+	load busy --workers 2 --count "$1" --seconds 90
+	network_set netfilter.nf_conntrack_tcp_timeout_close=1
+	until_at_rest nfwho-both
+}
+
+# Its metrics are written anew every second.
+followed()
+{
+	rm -f "$work/metrics"
+	wait_for 5 test -e "$work/metrics"
+	awk '$1 == "nfwho_flows" { print $2 }' "$work/metrics"
+}
+
+# growth_round ROUND FLOWS: others come and go beside them.
+growth_round()
+{
+	local before after
+
+	before=$(cpu_ns nfwho-both)
+	load busy --workers 2 --rate $growth_rate --count $((growth_rate * side_seconds)) \
+		--seconds $((side_seconds * 3))
+	let_conntrack_forget
+	until_at_rest nfwho-both
+	after=$(cpu_ns nfwho-both)
+	"$bench/seen" none "$work/truth" | measured growth round="$1" flows="$2" rate=$growth_rate \
+		cpu_ns=$((after - before)) resident_kib="$(resident_kib)"
+	progress 'beside %7s flows: %s us of CPU per connection, %s KiB' "$2" \
+		"$(last '.cpu_ns / .made / 10 | round / 100')" "$(resident_kib)"
+}
+
+# Where conntrack has no room for so many, and none can be made, as many as it has room for.
 growth_program()
 {
-	local most had=0 size before after
+	local to most had=0 size round flows lost
 
-	most=$(($(sysctl -n net.netfilter.nf_conntrack_max) * 3 / 4))
-	network_set netfilter.nf_conntrack_tcp_timeout_close=600 \
-		"ipv4.ip_local_port_range=1024 65535"
+	conntrack_make_room $((growth_sizes[-1] * 5 / 4))
+	most=$(($(sysctl -n net.netfilter.nf_conntrack_max) * 4 / 5))
+	growth_network
 	out=$work/out
-	nfwho_run --flows 1000000 --output "file:$out,size=10G" ||
+	nfwho_run --flows 1300000 --ledger-interval 1 --metrics "$work/metrics" \
+		--output "file:$out,size=100M,keep=1" ||
 		{ warn "nfwho does not start: $(tail -n 1 "$work/said")"; reader_stop; return; }
-	for size in 1000 10000 100000 1000000; do
+	for size in "${growth_sizes[@]}"; do
 		((size > most)) && size=$most
 		((size > had)) || break
-		before=$(cpu_ns nfwho-both)
-		load busy --workers 2 --count $((size - had)) --seconds 20
-		until_at_rest nfwho-both
-		after=$(cpu_ns nfwho-both)
-		"$bench/seen" none "$work/truth" | measured growth from=$had flows=$size \
-			cpu_ns=$((after - before)) resident_kib="$(resident_kib)"
-		progress 'to %7s flows: %s us of CPU per connection, %s KiB' $size \
-			"$(last '.cpu_ns / .made / 10 | round / 100')" "$(resident_kib)"
+		growth_hold $((size - had))
+		flows=$(followed)
+		for ((round = 0; round < rounds; round++)); do
+			growth_round $round "$flows"
+		done
 		had=$size
 	done
+	lost=$(awk '$1 == "nfwho_trace_lost_total" { print $2 }' "$work/metrics")
+	((lost)) && warn "growth: the trace lost $lost records"
 	reader_stop
-	network_set netfilter.nf_conntrack_tcp_timeout_close=1 "ipv4.ip_local_port_range=32768 60999"
+	network_set "ipv4.ip_local_port_range=32768 60999"
 	here conntrack -F >/dev/null 2>&1
+	conntrack_room_back
 }
 
 growth_tables()

@@ -5,6 +5,7 @@
  */
 #include "serve.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <getopt.h>
 #include <grp.h>
@@ -43,7 +44,7 @@ struct load {
 	unsigned int to_count;
 	struct destination halfway;	/* len 0: none */
 	struct attempt attempt;
-	unsigned int workers, rate, seconds;
+	unsigned int workers, rate, seconds, addresses;
 	uint64_t count;
 	uid_t uids[WORKERS_MAX];
 	unsigned int uid_count;
@@ -62,6 +63,7 @@ static void help(void)
 		printf("  %-10s %s\n", modes[i].name, modes[i].about);
 	puts("\n"
 	     "  --to ADDRESS:PORT   repeatable, used in turn; [2001:db8::2]:80 for IPv6\n"
+	     "  --addresses N       busy, short: IPv4 addresses from each of these on, in turn (1)\n"
 	     "  --halfway ADDRESS:PORT  busy: where one connection goes, in the middle of all\n"
 	     "  --truth FILE        one line per connection, TSV\n"
 	     "  --workers N         processes (1)\n"
@@ -79,16 +81,27 @@ static bool expected(const struct mode *mode, int error)
 	return error == mode->expected[0] || error == mode->expected[1];
 }
 
+static struct destination destination_of(const struct load *load, int64_t number)
+{
+	struct destination to = load->to[number % load->to_count];
+	struct sockaddr_in *four = (struct sockaddr_in *)&to.address;
+
+	if (load->halfway.len && (uint64_t)number == load->count / 2)
+		return load->halfway;
+	if (four->sin_family == AF_INET)
+		four->sin_addr.s_addr = htonl(ntohl(four->sin_addr.s_addr) +
+					      number / load->to_count % load->addresses);
+	return to;
+}
+
 /* Status 0 made, 1 failed otherwise than the mode expects. A row nobody used stays empty. */
 static int attempt_here(struct load *load, int64_t number)
 {
-	const struct destination *to = &load->to[number % load->to_count];
+	struct destination to = destination_of(load, number);
 	struct truth_row row = { 0 };
 	int result;
 
-	if (load->halfway.len && (uint64_t)number == load->count / 2)
-		to = &load->halfway;
-	result = attempt_run(&load->attempt, to, &row);
+	result = attempt_run(&load->attempt, &to, &row);
 	if (result)
 		return 1;
 	load->truth.rows[number] = row;
@@ -228,11 +241,12 @@ static int print_truth(const struct load *load)
 	return result;
 }
 
-enum { OPT_TO = 1, OPT_HALFWAY, OPT_TRUTH, OPT_WORKERS, OPT_COUNT, OPT_SECONDS, OPT_RATE, OPT_HOLD, OPT_TIMEOUT,
-       OPT_END, OPT_UID, OPT_CLOSE };
+enum { OPT_TO = 1, OPT_ADDRESSES, OPT_HALFWAY, OPT_TRUTH, OPT_WORKERS, OPT_COUNT, OPT_SECONDS, OPT_RATE,
+       OPT_HOLD, OPT_TIMEOUT, OPT_END, OPT_UID, OPT_CLOSE };
 
 static const struct option long_options[] = {
 	{ "to", required_argument, NULL, OPT_TO },
+	{ "addresses", required_argument, NULL, OPT_ADDRESSES },
 	{ "halfway", required_argument, NULL, OPT_HALFWAY },
 	{ "truth", required_argument, NULL, OPT_TRUTH },
 	{ "workers", required_argument, NULL, OPT_WORKERS },
@@ -264,6 +278,9 @@ static int option_numeric(struct load *load, int option, const char *text)
 	case OPT_WORKERS:
 		load->workers = number;
 		return number && number <= WORKERS_MAX ? 0 : -EINVAL;
+	case OPT_ADDRESSES:
+		load->addresses = number;
+		return number ? 0 : -EINVAL;
 	case OPT_COUNT:
 		load->count = number;
 		return number ? 0 : -EINVAL;
@@ -356,7 +373,7 @@ static int run(struct load *load)
 int main(int argc, char **argv)
 {
 	static struct load load = {
-		.attempt = { .end = ATTEMPT_RESET }, .workers = 1, .count = 1000, .seconds = 10,
+		.attempt = { .end = ATTEMPT_RESET }, .workers = 1, .addresses = 1, .count = 1000, .seconds = 10,
 	};
 	int result;
 
