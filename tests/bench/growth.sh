@@ -105,7 +105,8 @@ part_growth()
 	growth_program
 }
 
-# From before connect() to the line in the hands of a reader of nfwho's standard output.
+# delay_one RATE EVENTS ROUND: from before connect() to the line in the hands of a reader of nfwho's
+# standard output.
 delay_one()
 {
 	local reading hold
@@ -125,34 +126,39 @@ delay_one()
 	reader_stop
 	wait_for 10 gone $reading
 	end $reading
-	measured delay rate="$1" events="$2" <"$work/arrivals"
+	measured delay rate="$1" events="$2" round="$3" <"$work/arrivals"
 	progress '%s, %-9s: median %s ms, 99th percentile %s ms' "$(rate_text "$1")" "$2" \
 		"$(last .median_ms)" "$(last .p99_ms)"
 }
 
 part_delay()
 {
-	local rate
+	local round rate
 
-	for rate in 20 1000 10000; do
-		delay_one $rate start
-		delay_one $rate start,end
+	for ((round = 0; round < rounds; round++)); do
+		for rate in 20 1000 10000; do
+			delay_one $rate start $round
+			delay_one $rate start,end $round
+		done
 	done
 }
 
 part_idle()
 {
-	local cpu woken
+	local cpu woken round
 
 	out=$work/out
 	nfwho_run --output "file:$out" ||
 		{ warn "nfwho does not start: $(tail -n 1 "$work/said")"; reader_stop; return; }
 	sleep 2
-	cpu=$(cpu_ns nfwho-both) woken=$(wakeups)
-	sleep "$idle_seconds"
-	jq -cn '{}' | measured idle seconds="$idle_seconds" cpu_ns=$(($(cpu_ns nfwho-both) - cpu)) \
-		wakeups=$(($(wakeups) - woken)) resident_kib="$(resident_kib)"
-	progress '%s s: %s wake-ups, %s ms of CPU, %s KiB' "$idle_seconds" "$(last .wakeups)" \
-		"$(last '.cpu_ns / 1e6')" "$(last .resident_kib)"
+	for ((round = 0; round < rounds; round++)); do
+		cpu=$(cpu_ns nfwho-both) woken=$(wakeups)
+		sleep "$idle_seconds"
+		jq -cn '{}' | measured idle round=$round seconds="$idle_seconds" \
+			cpu_ns=$(($(cpu_ns nfwho-both) - cpu)) wakeups=$(($(wakeups) - woken)) \
+			resident_kib="$(resident_kib)"
+		progress '%s s: %s wake-ups, %s ms of CPU, %s KiB' "$idle_seconds" "$(last .wakeups)" \
+			"$(last '.cpu_ns / 1e6')" "$(last .resident_kib)"
+	done
 	reader_stop
 }

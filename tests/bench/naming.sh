@@ -5,8 +5,8 @@
 # that hold descriptors. Sourced by `run`.
 
 # mode, connections a second (0: as fast as they come), milliseconds held
-naming_cases=("busy 1000 0" "busy 0 0" "short 300 0" "short 300 100" "spawn 300 0" "spawn 300 100"
-	"spawn 0 0")
+naming_cases=("busy 300 100" "busy 1000 0" "busy 0 0" "short 300 0" "short 300 100" "short 0 0"
+	"spawn 300 0" "spawn 300 100" "spawn 0 0")
 naming_readers=(nfwho-start nfwho-blind ss nethogs)
 naming_crowds=(10 500 5000)
 
@@ -26,18 +26,22 @@ naming_count()
 # naming_one READER CROWD MODE RATE HOLD
 naming_one()
 {
+	local before cpu=()
+
 	reader_start "$1" || return
+	before=$(cpu_ns "$1")
 	load "$3" --workers "$(naming_workers "$3" "$4" "$5")" --rate "$4" --hold-ms "$5" \
 		--count "$(naming_count "$3" "$4")" --seconds $((naming_seconds * 2))
-	# nethogs tells once a second, ss ten times; asked to end, nethogs waits for a packet
+	# nethogs tells once a second, ss ten times; asked to end, nethogs waits for a packet, and the
+	# shell around ss does not hear of SIGINT
 	case $1 in
 	nethogs) sleep 1.5; { kill -KILL "$reader"; wait "$reader"; } 2>/dev/null ;;
-	ss) sleep 0.2 ;;
-	*) until_at_rest "$1" ;;
+	ss) sleep 0.2; end "$reader"; reader='' ;;
+	*) until_at_rest "$1"; cpu=(cpu_ns=$(($(cpu_ns "$1") - before))) ;;
 	esac
 	reader_stop
-	"$bench/seen" "${form[$1]}" "$work/truth" "$work/out" |
-		measured naming reader="$1" crowd="$2" mode="$3" rate="$4" hold_ms="$5"
+	"$bench/seen" "${form[$1]}" "$work/truth" "$work/out" | measured naming reader="$1" \
+		crowd="$2" mode="$3" rate="$4" hold_ms="$5" "${cpu[@]}"
 	progress '%-12s beside %4s: %-6s %-8s held %3s ms: right %s of %s, wrong %s' "$1" "$2" "$3" \
 		"$(rate_text "$4")" "$5" "$(last .right)" "$(last .made)" "$(last .wrong)"
 }
