@@ -95,6 +95,23 @@ static void take_process(struct input *in, struct process *p, char strings[stati
 	p->unit = p->container_id = take_string(in, strings[5]);
 }
 
+/* Whose connections were held back: of one process, or what else is known of several. */
+static void set_suppressed(struct example *e, uint8_t which)
+{
+	struct record_suppressed *s = &e->suppressed;
+
+	if (which & 4)
+		s->process = NULL;
+	if (which & 8)
+		s->cgroup_path = e->context.cgroup_path;
+	s->executable = e->process.executable;
+	s->container_id = e->process.container_id;
+	s->others = which & 16;
+	s->count = which & 32 ? s->count : 0;
+	s->destinations = which & 64 ? 1 : s->destinations;
+	s->ports = s->destinations;
+}
+
 static void take_flow(struct input *in, struct flow *flow)
 {
 	flow->seen = take_number(in);
@@ -163,6 +180,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	take_process(&in, &e.parent, strings[1]);
 	e.context.prefix = e.context.thread_name = take_string(&in, prefix);
 	e.context.cgroup_path = take_string(&in, cgroup);
+	if (head[1] % 4 == 3)
+		set_suppressed(&e, head[1]);
 	print(record_of(&e), &e, head[1]);
 	example_fini(&e);
 	return 0;
