@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Two rings filled with whatever comes. Input: where the rings start (8 bytes each step), how much
- * of the rest is the first ring's (in 256ths), whether the clock is limited, one byte unused; then
- * the rings' bytes.
+ * Two rings filled with whatever comes, and each record of the first one by itself, in just its
+ * size. Input: where the rings start (8 bytes each step), how much of the rest is the first ring's
+ * (in 256ths), whether the clock is limited, how the kernel lays records out (1: no cgroup; 2: the
+ * fields are where the next bytes say, one for each); then the rings' bytes.
  */
 #include "fuzz.h"
 #include "merge.h"
@@ -49,6 +50,40 @@ static const struct sample_layout real = {
 	},
 };
 
+/* As sample.c expects them, at most. */
+static const uint8_t field_sizes[SAMPLE_FIELDS] = {
+	[SAMPLE_SKADDR] = 8, [SAMPLE_OLD_STATE] = 4, [SAMPLE_NEW_STATE] = 4, [SAMPLE_ERROR] = 4,
+	[SAMPLE_FILENAME] = 4, [SAMPLE_OLD_PID] = 4, [SAMPLE_FAMILY] = 2, [SAMPLE_PROTOCOL] = 2,
+	[SAMPLE_SPORT] = 2, [SAMPLE_DPORT] = 2, [SAMPLE_SADDR] = 4, [SAMPLE_DADDR] = 4,
+	[SAMPLE_SADDR6] = 16, [SAMPLE_DADDR6] = 16,
+};
+
+/* Another kernel's tracepoints: each field at its byte of `offsets`. */
+static void move_fields(struct sample_format *format, const uint8_t offsets[static SAMPLE_FIELDS])
+{
+	format->raw_min = 0;
+	for (int i = 0; i < SAMPLE_FIELDS; i++) {
+		if (!format->offset[i])
+			continue;	/* none of this tracepoint */
+		format->offset[i] = offsets[i];
+		if (format->raw_min < offsets[i] + field_sizes[i])
+			format->raw_min = offsets[i] + field_sizes[i];
+	}
+}
+
+/* Returns how many bytes it took of the input. */
+static size_t take_layout(struct sample_layout *layout, uint8_t what, const uint8_t *data,
+			  size_t size)
+{
+	*layout = real;
+	layout->cgroup = !(what & 1);
+	if (!(what & 2) || size < SAMPLE_FIELDS)
+		return 0;
+	for (int source = 0; source < SAMPLE_SOURCES; source++)
+		move_fields(&layout->format[source], data);
+	return SAMPLE_FIELDS;
+}
+
 struct ring_memory {
 	struct perf_event_mmap_page control;
 	uint8_t rest[PAGE - sizeof(struct perf_event_mmap_page)];
@@ -82,28 +117,59 @@ static size_t fill(struct watch *w, struct ring_memory *memory, uint64_t start,
 	return size;
 }
 
+/* What is read beyond a record's end is another one in the ring, and told only here. */
+static void decode_alone(const struct sample_layout *layout, const uint8_t *data, size_t size)
+{
+	struct perf_event_header header, *record;
+	struct perf_event event;
+	uint64_t handed_on = 0;
+	int sources;
+
+	for (size_t at = 0; size - at >= sizeof(header); at += header.size) {
+		memcpy(&header, data + at, sizeof(header));
+		if (header.size < sizeof(header) || header.size % 8 || header.size > size - at)
+			return;
+		record = malloc(header.size);
+		assert(record);
+		memcpy(record, data + at, header.size);
+		sources = header.type == PERF_RECORD_SAMPLE ? SAMPLE_SOURCES : 1;
+		for (int source = 0; source < sources; source++) {
+			event.cpu = 0;
+			if (sample_decode(layout, source, record, &event) == 0)
+				check(&event, &handed_on);
+		}
+		free(record);
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct ring_memory memory[2];
 	static struct merge merge;
 	struct watch watch[2] = { { .cpu = 0 }, { .cpu = 1 } };
 	uint64_t handed_on = 0;
-	size_t first;
+	uint8_t head[4];
+	size_t taken, first;
 
-	if (size < 4)
+	if (size < sizeof(head))
 		return 0;
-	merge.layout = real;
+	memcpy(head, data, sizeof(head));
+	data += sizeof(head);
+	size -= sizeof(head);
+	taken = take_layout(&merge.layout, head[3], data, size);
+	data += taken;
+	size -= taken;
 	merge.stats = (struct perf_stats){ 0 };
 	for (int i = 0; i < 2; i++) {
 		for (uint64_t source = 0; source < SAMPLE_SOURCES; source++)
 			watch[i].id[source] = source + 1;
 		assert(merge_add(&merge, &watch[i]) == 0);
 	}
-	first = (size - 4) * data[1] / 256;
-	first = fill(&watch[0], &memory[0], data[0] * 8, data + 4, first);
-	fill(&watch[1], &memory[1], RING - data[0] * 8, data + 4 + first, size - 4 - first);
-	if (data[2])
-		merge_read(&merge, (uint64_t)data[2] << 32, check, &handed_on);
+	first = fill(&watch[0], &memory[0], head[0] * 8, data, size * head[1] / 256);
+	fill(&watch[1], &memory[1], RING - head[0] * 8, data + first, size - first);
+	decode_alone(&merge.layout, data, first);
+	if (head[2])
+		merge_read(&merge, (uint64_t)head[2] << 32, check, &handed_on);
 	merge_read(&merge, UINT64_MAX, check, &handed_on);
 	assert(handed_on == merge.stats.records);
 	for (int i = 0; i < 2; i++)
