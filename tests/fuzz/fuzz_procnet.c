@@ -1,17 +1,25 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * The tables of /proc/net: each line, the whole file as it may come in pieces, and the two that
- * tell whose a netlink port and a log group are.
+ * tell whose a netlink port and a log group are; and the search for who holds a socket, in which
+ * each process that there is says the same of itself.
  */
 #include "files.h"
 #include "fuzz.h"
 #include "nflog.h"
+#include "owner.h"
 #include "portid.h"
+#include "procfd.h"
 #include "procnet.h"
 
 #include <assert.h>
-#include <errno.h>
+#include <linux/netlink.h>
 #include <string.h>
+
+/* What every descriptor of every process is. */
+#define SOCKET "socket:[617]"
+#define INODE 617
+#define PROCESSES_END 8
 
 /* The last socket of a family that stands in a whole line below the heading. */
 struct last {
@@ -46,10 +54,45 @@ static void decode_lines(const char *at, const char *end, struct sock_query last
 	}
 }
 
+#define PORTID 617
+
+/* It is one of the processes that there are, or the one that has its pid for a port. */
+static void look_for_port(void)
+{
+	char comm[PORTID_COMM_MAX];
+	uint32_t pid;
+
+	if (portid_process(FILES_DIRECTORY, NETLINK_NETFILTER, PORTID, &pid, comm) == 0)
+		assert(pid > 0 && pid < PROCESSES_END && memchr(comm, '\0', sizeof(comm)));
+	if (portid_process(FILES_DIRECTORY, NETLINK_NETFILTER, 1, &pid, comm) == 0)
+		assert(pid == 1);
+}
+
+/* Nobody is named who is not the one that the files of each process say it is. */
+static void look_for_owner(const struct tuple *tuple)
+{
+	struct process_config processes = { .max_processes = 4, .command_line_max_bytes = 256,
+					    .proc_fd = FILES_DIRECTORY };
+	struct owner_config config = { .mode = OWNER_LOOKUP_PROC, .proc_fd = FILES_DIRECTORY };
+	struct owner_query query = { .tuple = *tuple };
+	struct procfd_identity who;
+	struct owner *owner;
+
+	assert(process_table_new(&config.processes, &processes) == 0);
+	assert(owner_new(&owner, &config) == 0);
+	if (owner_lookup(owner, &query, 1) == 0 && query.process) {
+		assert(query.rung == OWNER_SOCKET && query.inode == INODE);
+		assert(procfd_identify(FILES_DIRECTORY, FILES_DIRECTORY, &who) == 0);
+		assert(query.process->pid == who.pid && query.holders[0] == who.pid);
+		assert(owner_holds(owner, who.pid, INODE) != 0);
+	}
+	owner_free(owner);
+	process_table_free(config.processes);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct sock_query last[2] = { 0 }, asked[2];
-	char comm[PORTID_COMM_MAX];
 	uint64_t invalid = 0;
 	uint32_t number;
 
@@ -64,8 +107,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size % 4 == 1) {	/* not always: what takes time is to open them */
 		asked[0].tuple.protocol = IPPROTO_UDP;
 		assert(procnet_lookup(FILES_DIRECTORY, asked, 1, NULL) == 0);
-		assert(portid_process(FILES_DIRECTORY, 12, 617, &number, comm) < 0);
 		assert(nflog_group_holder(617, &number) == 0);
+		files_link(SOCKET);
+		files_directories(PROCESSES_END);
+		look_for_port();
+		if (last[0].found)
+			look_for_owner(&last[0].tuple);
 	}
 	files_end();
 	return 0;

@@ -1,26 +1,90 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+/*
+ * The format files of tracefs, and what leads to them and to cgroups: /proc/self/mountinfo, then
+ * /proc/self/cgroup and cgroup.procs. The same bytes stand in each.
+ */
 #include "cgroupfs.h"
+#include "files.h"
 #include "fuzz.h"
-#include "sample.h"
+#include "points.h"
 #include "tracefs.h"
 
 #include <assert.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/vfs.h>
 
-static void try_mountinfo(const uint8_t *data, size_t size)
+/* A cgroup's id that is opened by its handle, and one that is searched for (files.c). */
+#define CGROUP_OPENED 617
+#define CGROUP_REFUSED 616
+
+/* Whatever a mountinfo calls tracefs is one. */
+int fstatfs(int fd, struct statfs *fs)
 {
-	char path[64], *line = malloc(size + 1);
-	bool is_debugfs;
+	(void)fd;
+	*fs = (struct statfs){ .f_type = TRACEFS_MAGIC };
+	return 0;
+}
 
-	assert(line);
-	memcpy(line, data, size);
-	line[size] = '\0';
-	if (tracefs_mountinfo_line(line, path, sizeof(path), &is_debugfs))
-		assert(strnlen(path, sizeof(path)) < sizeof(path));
+/* Whether it tells where tracefs is, by a name that leads there (files.c). */
+static bool try_mountinfo_line(const char *line)
+{
+	char path[64];
+	bool is_debugfs, is_tracefs = tracefs_mountinfo_line(line, path, sizeof(path), &is_debugfs);
+
+	assert(!is_tracefs || strnlen(path, sizeof(path)) < sizeof(path));
 	if (cgroupfs_mount_point(line, path, sizeof(path)))
 		assert(strnlen(path, sizeof(path)) < sizeof(path));
-	free(line);
+	return is_tracefs && path[0] == '/';
+}
+
+static bool try_mountinfo(const uint8_t *data, size_t size)
+{
+	char *text = malloc(size + 1), *line = text, *newline;
+	bool found = false;
+
+	assert(text);
+	memcpy(text, data, size);
+	text[size] = '\0';
+	for (; line < text + size; line = newline ? newline + 1 : text + size) {
+		newline = memchr(line, '\n', (size_t)(text + size - line));
+		if (newline)
+			*newline = '\0';
+		found |= try_mountinfo_line(line);
+	}
+	free(text);
+	return found;
+}
+
+/* Without a mount it would make one, which is no parsing. */
+static void load_points(void)
+{
+	const struct perf_config config = { .ends = true };
+	struct watch_config watch;
+	struct sample_layout layout;
+	const char *why = NULL;
+
+	if (points_load(&watch, &layout, &config, &why) == 0)
+		assert(watch.source[SAMPLE_EXEC].wanted &&
+		       watch.source[SAMPLE_SOCKET_STATE].wanted);
+	else
+		assert(why);
+}
+
+static void look_for_cgroups(void)
+{
+	struct cgroupfs fs;
+	uint32_t pids[4];
+	const char *path;
+
+	cgroupfs_init(&fs, FILES_DIRECTORY);
+	path = cgroupfs_path(&fs, CGROUP_OPENED);
+	assert(strnlen(path, CGROUPFS_PATH_MAX) < CGROUPFS_PATH_MAX);
+	assert(cgroupfs_path(&fs, CGROUP_OPENED) == path);
+	assert(!*cgroupfs_path(&fs, CGROUP_REFUSED));
+	assert(cgroupfs_members(&fs, CGROUP_OPENED, pids, 4) <= 4);
+	cgroupfs_fini(&fs);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -39,6 +103,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (sample_layout_parse(&layout, source, text, size) == 0)
 			for (int i = 0; i < SAMPLE_FIELDS; i++)
 				assert(layout.format[source].raw_min <= UINT16_MAX);
-	try_mountinfo(data, size);
+	files_begin(data, size);
+	files_directories(1);
+	if (try_mountinfo(data, size))
+		load_points();
+	if (size % 4 == 1)	/* not always: what takes time is to open them */
+		look_for_cgroups();
+	files_end();
 	return 0;
 }
