@@ -1,14 +1,18 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* /etc/passwd, sometimes read twice as it grows, and /etc/machine-id. */
+/* Files of /etc: passwd, sometimes read twice as it grows, machine-id, and the rulesets of nft. */
+#include "check.h"
 #include "files.h"
 #include "fuzz.h"
 #include "host.h"
 #include "passwd.h"
+#include "rules_file.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SECOND_NS 1000000000ULL
 
@@ -24,7 +28,7 @@ static bool stands(const char *name, const uint8_t *data, size_t size)
 	return false;
 }
 
-static void check(const struct passwd *p, uint32_t id, const uint8_t *data, size_t size)
+static void check_name(const struct passwd *p, uint32_t id, const uint8_t *data, size_t size)
 {
 	const char *name = passwd_name(p, id);
 
@@ -42,11 +46,19 @@ static void check_all(const struct passwd *p, const uint8_t *data, size_t size)
 		bool digit = data[i] >= '0' && data[i] <= '9';
 
 		if (within && !digit)
-			check(p, id, data, size);
+			check_name(p, id, data, size);
 		id = digit ? (within ? id * 10 : 0) + (data[i] - '0') : id;
 		within = digit;
 	}
-	check(p, UINT32_MAX, data, size);
+	check_name(p, UINT32_MAX, data, size);
+}
+
+/* By a name, too. */
+static void check_root(const uint8_t *data, size_t size)
+{
+	uint32_t id;
+
+	assert(!passwd_find("/etc/passwd", "root", &id) || stands("root", data, size));
 }
 
 static void check_host(void)
@@ -56,6 +68,41 @@ static void check_host(void)
 	assert(host_init(&h, NULL) == 0);
 	assert(!*h.id || (strlen(h.id) == 32 && strspn(h.id, "0123456789abcdef") == 32));
 	assert(memchr(h.boot_id, '\0', sizeof(h.boot_id)) && !strchr(h.boot_id, '\n'));
+}
+
+#define RULES_FILE "/etc/nfwho.nft"
+
+/* Said to nobody. */
+void checklist_say(struct checklist *c, enum verdict verdict, const char *what, const char *format,
+		   ...)
+{
+	(void)what, (void)format;
+	c->less += verdict == VERDICT_LESS;
+}
+
+int unlinkat(int at, const char *name, int flags)
+{
+	(void)at;
+	assert(strcmp(name, "nfwho.nft") == 0 && flags == 0);
+	return 0;
+}
+
+/* Before the first byte that no text has. */
+static bool holds(const char *text, const uint8_t *data, size_t size)
+{
+	return memmem(data, strnlen((const char *)data, size), text, strlen(text));
+}
+
+static void check_rulesets(const uint8_t *data, size_t size)
+{
+	static const struct options options = { .ruleset = RULESET_MODE_AUTO };
+	struct checklist list = { 0 };
+	bool ours = holds("\nflush table inet " RULESET_TABLE "\n", data, size);
+
+	check_saved_rulesets(&list, &options);
+	assert(!list.less || memmem(data, size, RULESET_TABLE, strlen(RULESET_TABLE)));
+	assert(rules_file_is_included(RULES_FILE) == holds(RULES_FILE, data, size));
+	assert(rules_file_remove(RULES_FILE) == (ours ? 0 : -EEXIST));
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
@@ -71,8 +118,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	files_begin(data, size);
 	passwd_update(p, 3 * SECOND_NS);
 	check_all(p, data, size);
+	if (size % 4 == 3)
+		check_root(data, size);
 	if (size < 64)	/* more is no id */
 		check_host();
+	if (size % 4 == 2) {
+		files_directories(1);
+		check_rulesets(data, size);
+	}
 	files_end();
 	passwd_free(p);
 	return 0;
