@@ -1,21 +1,23 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * What a service manager passes on, twice: the second run gets what the first one left. Input: a
- * line each for LISTEN_FDS, LISTEN_FDNAMES, FDSTORE, NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID
- * (empty: not set), and then the account of the run before.
+ * line each for LISTEN_FDS, LISTEN_FDNAMES, FDSTORE, NOTIFY_SOCKET, WATCHDOG_USEC, WATCHDOG_PID and
+ * JOURNAL_STREAM (empty: not set), and then the account of the run before, whose bytes are said on
+ * stderr, too.
  */
 #include "fuzz.h"
 #include "handover.h"
+#include "log.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
-#include <sys/syscall.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -26,6 +28,7 @@
 
 static const char *const names[] = {
 	"LISTEN_FDS", "LISTEN_FDNAMES", "FDSTORE", "NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID",
+	"JOURNAL_STREAM",
 };
 #define NAMES (sizeof(names) / sizeof(names[0]))
 
@@ -37,7 +40,13 @@ static struct {
 	bool open[MADE_MAX];
 	uint8_t account[256];	/* what is read of any of them */
 	size_t account_len;
+	char said[4096];	/* on stderr */
+	size_t said_len;
 } world;
+
+/* stderr as the journal's stream is known, "8:617". */
+#define STDERR_DEVICE 8
+#define STDERR_INODE 617
 
 char *getenv(const char *name)
 {
@@ -99,6 +108,10 @@ int fstat(int fd, struct stat *st)
 {
 	if (!world.ours)
 		return (int)syscall(SYS_fstat, fd, st);
+	if (fd == STDERR_FILENO) {
+		*st = (struct stat){ .st_dev = STDERR_DEVICE, .st_ino = STDERR_INODE };
+		return 0;
+	}
 	assert(is_passed(fd));
 	*st = (struct stat){ .st_size = (off_t)world.account_len };
 	return 0;
@@ -147,6 +160,24 @@ ssize_t pwrite(int fd, const void *buf, size_t len, off_t at)
 	if (world.account_len < (size_t)at + len)
 		world.account_len = (size_t)at + len;
 	return (ssize_t)len;
+}
+
+ssize_t write(int fd, const void *buf, size_t len)
+{
+	if (!world.ours)
+		return syscall(SYS_write, fd, buf, len);
+	assert(fd == STDERR_FILENO && len <= sizeof(world.said));
+	memcpy(world.said, buf, len);
+	world.said_len = len;
+	return (ssize_t)len;
+}
+
+/* stderr takes all. */
+int poll(struct pollfd *fds, nfds_t count, int timeout)
+{
+	(void)fds, (void)timeout;
+	assert(world.ours && count == 1);
+	return 1;
 }
 
 /* Descriptors are passed to a process that the manager has started: as many as it says. */
@@ -206,6 +237,23 @@ static void watch(void)
 	notify_close(&n);
 }
 
+/* One line, in which nothing moves a terminal's cursor. */
+static void say(const char *text)
+{
+	const char *stream = world.values[6];
+	bool journal = strcmp(stream, "8:617") == 0;
+	size_t head = strlen(journal ? "<3>nfwho: " : "nfwho: ");
+
+	world.ours = true;
+	log_error("%s", text);
+	world.ours = false;
+	assert(world.said_len > head && world.said[world.said_len - 1] == '\n');
+	for (size_t i = 0; i < world.said_len - 1; i++)
+		assert(world.said[i] >= 0x20 && world.said[i] < 0x7f);
+	assert(!journal || memcmp(world.said, "<3>nfwho: ", head) == 0);
+	assert(strstr(stream, "617") || memcmp(world.said, "nfwho: ", head) == 0);
+}
+
 static const uint8_t *take_line(const uint8_t *at, const uint8_t *end, char value[static 256])
 {
 	const uint8_t *newline = memchr(at, '\n', (size_t)(end - at));
@@ -222,6 +270,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	};
 	static struct options options;
 	const uint8_t *end = data + size;
+	char text[257] = "";
 	bool looked;
 
 	if (!options.group)
@@ -233,6 +282,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		strcpy(world.values[5], world.pid);
 	world.account_len = (size_t)(end - data) < 256 ? (size_t)(end - data) : 256;
 	memcpy(world.account, data, world.account_len);
+	memcpy(text, data, world.account_len);
 
 	looked = world.values[1][0] && strtoul(world.values[0], NULL, 10) <= PASSED_MAX;
 	for (int i = 0; i < 2; i++) {
@@ -243,5 +293,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		world.ours = false;
 	}
 	watch();
+	say(text);
 	return 0;
 }
