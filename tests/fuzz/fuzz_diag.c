@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * sock_diag from its opening to its end. Input: how many questions (a byte), their tuples, and then
- * the kernel's datagrams (kernel.h): the answers to diag_open's dump, to the questions, and to the
- * two dumps of what is connecting.
+ * sock_diag from its opening to its end, and routes. Input: how many questions (a byte), their
+ * tuples, and then the kernel's datagrams (kernel.h): the answers to diag_open's dump, to the
+ * questions, to the two dumps of what is connecting, and to where the tuples of the first two lead.
  */
 #include "diag.h"
 #include "fuzz.h"
 #include "kernel.h"
 #include "nl.h"
+#include "route.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -83,6 +84,16 @@ static void look_up(struct diag *d, struct sock_query *queries, unsigned int cou
 	assert(found <= stats->found);
 }
 
+static void look_up_routes(const struct sock_query *queries)
+{
+	struct route *r;
+
+	assert(route_open(&r) == 0);
+	for (int i = 0; i < 2; i++)
+		assert(route_is_local(r, &queries[i].tuple) <= 1);
+	route_close(r);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct sock_query queries[QUERIES_MAX];
@@ -97,6 +108,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		diag_dump_connecting(d, check, &dumped);
 		diag_close(d);
 	}
+	look_up_routes(queries);
 	kernel_end();
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include "files.h"
 #include "fuzz.h"
 #include "option.h"
+#include "setting.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,6 +23,21 @@ static void check(const struct options *options, int ret, const char *error)
 	assert(options->output_count <= OPTIONS_OUTPUTS_MAX);
 	assert(options->label_count <= OPTIONS_LABELS_MAX);
 	assert(ret != OPTION_RUN || options->output_count > 0);
+}
+
+/* As a run does it that was begun with nothing but the defaults. */
+static void keep_what_is_fixed(struct options *options)
+{
+	struct options begun;
+
+	assert(options_init(&begun) == 0);
+	for (unsigned int i = 0; i < setting_count; i++) {
+		if (!settings[i].fixed)
+			continue;
+		setting_keep(&settings[i], options, &begun);
+		assert(!setting_keep(&settings[i], options, &begun));
+	}
+	options_free(&begun);
 }
 
 /* How much of the input is the file; what is behind it, cut into arguments, in *text. */
@@ -61,6 +77,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		ret = options_read(&options, argc, argv, error, sizeof(error));
 		files_end();
 		check(&options, ret, error);
+		keep_what_is_fixed(&options);
 		options_free(&options);
 	}
 	free(text);

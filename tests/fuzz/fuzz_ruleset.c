@@ -31,12 +31,13 @@ static void step(struct ruleset *r, uint8_t what)
 {
 	struct ruleset_change change;
 	struct ruleset_counts counts;
+	uint64_t packets;
 	uint32_t rules;
 
-	switch (what % 9) {
+	switch (what % 11) {
 	case 0:
 	case 1:
-		assert(ruleset_create(r, what % 9 == 1) <= 0);
+		assert(ruleset_create(r, what % 11 == 1) <= 0);
 		break;
 	case 2:
 		assert(ruleset_silence(r) <= 0);
@@ -59,6 +60,12 @@ static void step(struct ruleset *r, uint8_t what)
 		break;
 	case 8:
 		assert(ruleset_filter(r, &filter) <= RULESET_NOT_OWNED);
+		break;
+	case 9:
+		assert(ruleset_may_own(r) <= 1);
+		break;
+	case 10:
+		assert(ruleset_matched(r, &packets) <= 0);
 		break;
 	}
 }
