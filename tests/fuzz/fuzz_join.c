@@ -2,12 +2,11 @@
 /*
  * Evidence in any order, of few addresses, sockets and processes, in tables that are soon full:
  * every packet is in the account once, every flow starts and ends at most once, and no process is
- * named that the trace has not seen. Input: steps of eight bytes.
+ * named that neither the trace nor /proc has. Input: steps of eight bytes.
  */
 #include "files.h"
 #include "fuzz.h"
 #include "join.h"
-#include "kernel.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
@@ -15,12 +14,31 @@
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <string.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
 
 #define MS 1000000ull
-#define BEGIN_NS (86400000000 * MS)	/* after everything that is read of real processes */
+#define BEGIN_NS (86400000000 * MS)
 #define SOCKET 0xffff888012340000ull
 #define PROCESSES 4
 #define FLOWS 16
+
+/* What stands in each file of /proc, if anything does: process 2 is in our network namespace and
+ * holds three sockets. The first line is long, so that its 3 is what loadavg says. */
+#define PROC_LINK "socket:[1]"
+static const char proc[] = "2 (a 3_____________________________________________________________"
+	"______________________________________________________________\n"
+	"0: 017100CB:9C40 027100CB:01BB 01 0:0 0:0 0 0 0 1\n"
+	"1: 017100CB:9C41 027100CB:0050 02 0:0 0:0 0 0 0 1\n"
+	"2: 017100CB000000000000000000000000:9C40 027100CB000000000000000000000000:01BB "
+	"01 0:0 0:0 0 0 0 1\n"
+	"Tgid:\t2\nUid:\t0\t0\nGid:\t0\t0\n"
+	") S 1 2 2 0 -1 4194560 0 0 0 0 0 0 0 0 20 0 1 0 1000 1 2 3 4 5 140737\n";
+
+struct route {
+	int is_local;	/* what it says of every address */
+};
 
 struct world {
 	struct join join;
@@ -29,10 +47,11 @@ struct world {
 	struct process_table *processes;
 	struct owner *owner;
 	struct trace *trace;
-	struct route *route;
+	struct route route;
 	uint64_t now_ns, packets;
 	uint64_t starts, ends, open;
 	bool filter, limit;
+	bool doubt[2];		/* of a CPU's ring */
 };
 
 struct step {
@@ -40,11 +59,40 @@ struct step {
 	uint8_t number[2];
 };
 
+/* The clock of the input that runs: the world's for all but the time of day, by which libFuzzer
+ * knows whether an input takes too long; 0 between two. */
+static uint64_t clock_now_ns;
+
+int clock_gettime(clockid_t clock, struct timespec *now)
+{
+	if (!clock_now_ns || clock == CLOCK_REALTIME)
+		return (int)syscall(SYS_clock_gettime, clock, now);
+	*now = (struct timespec){ (time_t)(clock_now_ns / 1000000000),
+				  (long)(clock_now_ns % 1000000000) };
+	return 0;
+}
+
+/* In front of the library's, which asks the kernel. */
+int route_is_local(struct route *r, const struct tuple *t)
+{
+	(void)t;
+	return r->is_local;
+}
+
+/* Time passes for all of them. */
+static void set_clock(struct world *w, uint64_t now_ns)
+{
+	w->now_ns = clock_now_ns = now_ns;
+	join_clock(&w->join, now_ns, now_ns);
+}
+
 static bool take_start(struct flow *f, void *data)
 {
 	struct world *w = data;
+	unsigned int count;
 
 	w->starts++;
+	assert(join_prefix(&w->join, f) && !join_shared_with(&w->join, f, &count) && !count);
 	assert(f->owner <= OWNER_TRACE);
 	assert(!f->process || (f->process->pid >= 1 && f->process->pid <= PROCESSES));
 	assert(f->process || f->owner < OWNER_SOCKET);
@@ -84,13 +132,13 @@ static void world_init(struct world *w)
 		.errors_reported = true, .own_rules = true, .output_logged = true,
 		.protocols = { IPPROTO_TCP, IPPROTO_UDP }, .protocol_count = 2,
 		.untracked_prefix = "untracked", .syn_retries = 6, .net_ns = 1,
-		.filtered = take_filtered, .start = take_start, .end = take_end,
+		.route = &w->route, .filtered = take_filtered, .start = take_start, .end = take_end,
 		.open = take_open, .data = w,
 	};
 	struct trace_config trace;
 
 	memset(w, 0, sizeof(*w));
-	w->now_ns = BEGIN_NS;
+	w->now_ns = clock_now_ns = BEGIN_NS;
 	assert(flow_table_new(&w->flows, FLOWS) == 0);
 	assert(process_table_new(&w->processes, &processes) == 0);
 	owner.processes = w->processes;
@@ -105,11 +153,25 @@ static void world_init(struct world *w)
 	join_clock(&w->join, w->now_ns, w->now_ns);
 }
 
+/* A doubt begins once and ends once (lib/merge). */
+static bool is_in_turn(struct world *w, const struct perf_event *event)
+{
+	bool *doubt = &w->doubt[event->cpu];
+
+	if (event->kind != PERF_DOUBT && event->kind != PERF_WHOLE)
+		return true;
+	if (*doubt == (event->kind == PERF_DOUBT))
+		return false;
+	*doubt = !*doubt;
+	return true;
+}
+
 /* It stays, as its tables take longer to make than an input to run: every process ends, every
  * flow is let go, and an hour passes. */
 static void world_clear(struct world *w)
 {
 	struct perf_event exit = { .kind = PERF_EXIT, .time_ns = w->now_ns };
+	struct perf_event whole = { .kind = PERF_WHOLE };
 	struct join *j = &w->join;
 
 	for (uint32_t pid = 1; pid <= PROCESSES; pid++) {
@@ -119,13 +181,15 @@ static void world_clear(struct world *w)
 		exit.tid = pid;
 		join_trace(j, &exit);
 	}
-	w->now_ns += 3600 * 1000 * MS;
-	join_clock(j, w->now_ns, w->now_ns);
+	for (; whole.cpu < 2; whole.cpu++)
+		if (is_in_turn(w, &whole))
+			join_trace(j, &whole);
+	set_clock(w, w->now_ns + 3600 * 1000 * MS);
 	while (flow_count(w->flows) > 0)
 		join_evict(j);
 	process_expire(w->processes, w->now_ns);
 	j->nflog_lost_ns = j->ct_lost_ns = j->unmatched_ns = j->packets_read_ns = 0;
-	j->undecodable = j->trace_only = 0;
+	j->unlogged_ns = j->undecodable = j->trace_only = 0;
 	j->finishing = j->foreign_zone = j->conntrack_current = false;
 	memset(&w->ledger, 0, sizeof(w->ledger));
 	w->packets = w->starts = w->ends = w->open = 0;
@@ -156,7 +220,8 @@ static void give_packet(struct world *w, const struct step *s)
 			    .ports_known = !(s->what & 2) },
 		.status = s->what & 4 ? PACKET_TRUNCATED : PACKET_OK,
 		.prefix = prefixes[s->more % 3], .uid = s->who % 2, .has_uid = s->what & 8,
-		.hook = s->what & 16 ? NF_INET_FORWARD : NF_INET_LOCAL_OUT,
+		.has_gid = s->who & 2, .hook = s->what & 16 ? NF_INET_FORWARD :
+			s->what & 64 ? NF_INET_LOCAL_IN : NF_INET_LOCAL_OUT,
 		.has_ct = s->what & 32, .ct_id = s->number[1], .ifindex_out = 2,
 	};
 
@@ -220,19 +285,30 @@ static void give_event(struct world *w, const struct step *s)
 	default:
 		break;
 	}
-	join_trace(&w->join, &event);
+	if (is_in_turn(w, &event))
+		join_trace(&w->join, &event);
 }
 
 static void settle(struct world *w, const struct step *s)
 {
 	static const uint64_t steps_ns[] = { 1000, MS, 40 * MS, 600 * MS, 5000 * MS, 130000 * MS };
 
-	w->now_ns += steps_ns[s->what % 6] * (1 + s->more % 4);
+	set_clock(w, w->now_ns + steps_ns[s->what % 6] * (1 + s->more % 4));
 	if (s->who & 1)
 		w->join.packets_read_ns = w->now_ns;
 	w->join.conntrack_current = s->who & 2;
-	join_clock(&w->join, w->now_ns, w->now_ns);
 	join_settle(&w->join);
+}
+
+/* What is known beside the evidence from now on. */
+static void change_host(struct world *w, uint8_t what)
+{
+	static const int answers[] = { 0, 1, -ENETUNREACH };
+
+	w->route.is_local = answers[what / 2 % 3];
+	files_begin((const uint8_t *)proc, what & 1 ? sizeof(proc) - 1 : 0);
+	files_link(what & 1 ? PROC_LINK : "");
+	files_directories(what & 1 ? PROCESSES : 0);
 }
 
 static void lose(struct world *w, const struct step *s)
@@ -243,6 +319,8 @@ static void lose(struct world *w, const struct step *s)
 		join_nflog_lost(&w->join, w->join.now_ns);
 	else if (s->what % 8 == 1)
 		join_conntrack_lost(&w->join, w->join.now_ns);
+	else if (s->what % 8 == 2 && s->who & 1)
+		join_rules_gone(&w->join, w->join.now_ns);
 	else if (s->what % 8 == 2)
 		join_rules_changed(&w->join);
 	else if (s->what % 8 == 3)
@@ -251,8 +329,10 @@ static void lose(struct world *w, const struct step *s)
 		w->filter = !w->filter;
 	else if (s->what % 8 == 5)
 		w->join.config.starts_only = !w->join.config.starts_only;
-	else
+	else if (s->what % 8 == 6)
 		w->limit = !w->limit;
+	else
+		change_host(w, s->more);
 }
 
 static void check(const struct world *w)
@@ -274,16 +354,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	static struct world w;
 	struct step step;
 
-	kernel_begin(NULL, 0, NULL, NULL);
-	files_begin(data, 0);
+	change_host(&w, 0);
 	if (!w.flows)
 		world_init(&w);
-	assert(route_open(&w.route) == 0);
-	w.join.config.route = w.route;
+	set_clock(&w, w.now_ns);
 	for (; size >= sizeof(step); data += sizeof(step), size -= sizeof(step)) {
 		memcpy(&step, data, sizeof(step));
-		w.now_ns += step.time * 1000ull;
-		join_clock(&w.join, w.now_ns, w.now_ns);
+		set_clock(&w, w.now_ns + step.time * 1000ull);
 		give[step.kind % 8](&w, &step);
 		check(&w);
 	}
@@ -291,8 +368,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	check(&w);
 	assert(w.join.undecided == 0);
 	world_clear(&w);
-	route_close(w.route);
+	clock_now_ns = 0;
 	files_end();
-	kernel_end();
 	return 0;
 }
