@@ -329,7 +329,7 @@ static void an_entry_made_while_nobody_listens_ends_without_a_word(void **state)
 	int listener, fd;
 
 	if (system("test $(cat /proc/sys/net/netfilter/nf_conntrack_events) = 2"))
-		skip_because("net.netfilter.nf_conntrack_events is not 2, the default since Linux 6.0");
+		skip_because("net.netfilter.nf_conntrack_events is not 2, the default since Linux 5.19");
 	listener = netns_listen(&w->pair, PORT);
 	ct_close(w->ct);
 	fd = netns_connect(NETNS_PEER4, PORT);
