@@ -2,7 +2,7 @@
 #ifndef NFWHO_TEST_SKIP_H
 #define NFWHO_TEST_SKIP_H
 
-/* Ends the test as skipped and says why: tests/tally puts that behind "# SKIP". Needs <cmocka.h>. */
+/* Ends the test as skipped and says why, which tests/tally puts behind "# SKIP". */
 #define skip_because(...)					\
 	do {							\
 		print_message("# skipped: " __VA_ARGS__);	\

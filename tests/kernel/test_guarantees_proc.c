@@ -206,8 +206,8 @@ static bool stacks_are_random(void)
 	return random && !(personality(0xffffffff) & ADDR_NO_RANDOMIZE);
 }
 
-/* Of the same program, with the same arguments. (What the shell adds to the environment it has added
- * by its second run.) */
+/* Of the same program, with the same arguments. (What the shell adds to the environment is there
+ * from its second run on.) */
 static void each_exec_begins_its_stack_elsewhere(void **state)
 {
 	static const char again[] = "kill -STOP $$; exec /bin/sh -c \"$0\" \"$0\"";
