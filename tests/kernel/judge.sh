@@ -38,14 +38,17 @@ begin()
 	wait_for 10 ready_or_gone || problem "it is neither ready nor gone after 10 s"
 }
 
-# Two that are answered and one that is refused, twice.
+# Two that are answered and one that is refused, by a process for each, and by a program for each:
+# whatever the collector has not heard, it may not take a program for the one that forked it.
 work()
 {
-	local file made=0 lines=()
+	local file mode made=0 lines=()
 
 	gone "$collector" && return
-	here "$load" short --to "$peer4:80" --to "[$peer6]:80" --to "$peer4:9" --count 6 \
-		--truth "$work/$1.tsv" 2>"$work/load"
+	for mode in short spawn; do
+		here "$load" $mode --to "$peer4:80" --to "[$peer6]:80" --to "$peer4:9" --count 3 \
+			--truth "$work/$1-$mode.tsv" 2>"$work/load"
+	done
 	for file in "$work"/*.tsv; do
 		mapfile -t lines <"$file"
 		made=$((made + ${#lines[@]} - 1))
@@ -96,10 +99,13 @@ problem()
 	problems+="$*"$'\n'
 }
 
+# truth [PART]: of what was made before, during or after it, or of all.
 truth()
 {
-	head -qn 1 "$work/before.tsv"
-	tail -qn +2 "$work"/*.tsv
+	local files=("$work/${1-}"*.tsv)
+
+	head -n 1 "${files[0]}"
+	tail -qn +2 "${files[@]}"
 }
 
 figure()
@@ -112,13 +118,14 @@ judge_records()
 {
 	local bounds=() name number
 
-	for name in wrong wrong_user executable.wrong parent_pid.wrong extra duplicate \
-		duplicate_end ends_without_start ledger.own_gap; do
+	for name in wrong wrong_user executable.wrong command_line.wrong parent_pid.wrong \
+		parent_name.wrong extra duplicate duplicate_end ends_without_start \
+		ledger.own_gap; do
 		bounds+=(--at-most "$name=0")
 	done
 	figures=()
 	: >"$work/figures"
-	[[ -e $work/before.tsv ]] || return
+	[[ -e $work/before-short.tsv ]] || return
 	truth >"$work/truth"
 	"$compare" "$work/truth" "$records" "${bounds[@]}" >"$work/figures" 2>&1 ||
 		problem "$(grep '^BROKEN\|^#\|JSON' "$work/figures")"
@@ -167,8 +174,9 @@ is_sound()
 # Once the fault is over, all is as if it had not been.
 judge_recovery()
 {
-	[[ -e $work/after.tsv ]] || return
-	"$compare" "$work/after.tsv" "$records" --at-most missing=0 --at-most unnamed=0 \
+	[[ -e $work/after-short.tsv ]] || return
+	truth after >"$work/truth"
+	"$compare" "$work/truth" "$records" --at-most missing=0 --at-most unnamed=0 \
 		>"$work/out" 2>&1 || problem "it does not recover: $(grep '^BROKEN\|^#' "$work/out")"
 }
 
