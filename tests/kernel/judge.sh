@@ -132,10 +132,40 @@ judge_records()
 	while IFS=$'\t' read -r name number; do
 		[[ $name == [a-z]* ]] && figures[$name]=$number
 	done <"$work/figures"
+	((status)) || judge_losses
 	cmp -s "$records" "$work/file.json" || [[ ! -s $work/file.json ]] ||
 		jq -e 'has("event")' "$work/file.json" >"$work/out" 2>&1 ||
 		problem "the file: $(tail -n 1 "$work/out")"
 	ended_otherwise && problem "they ended otherwise: $(cat "$work/reasons")"
+}
+
+# dropped OUTPUT: how many records that never took, by its last words.
+dropped()
+{
+	awk -v output="$1:" '$2 == output && $5 == "dropped," { n += $3 + $6 } END { print n + 0 }' "$said"
+}
+
+attempts()
+{
+	grep -c connection_attempted "$1" 2>/dev/null
+}
+
+# Of a run that ended because it was told to. No warning will do: as many as are missing are told of as
+# lost, and where the rules' counters are known the account of them is exact.
+judge_losses()
+{
+	local lost unwritten file=$work/file.json
+
+	lost=$(jq -s 'map(select(.event.action == "ledger").nfwho) | group_by(.run_id) |
+		map(last.ledger | .sequence_gap + .lost_tail + .undecodable + .evicted) | add // 0' \
+		"$records")
+	unwritten=$(dropped stdout)
+	(($(figure missing) <= lost + unwritten)) ||
+		problem "$(figure missing) are missing, $lost told of as lost, $unwritten as unwritten"
+	(($(attempts "$records") <= $(attempts "$file") + $(dropped "file:$file"))) ||
+		problem "the file has $(attempts "$file") of $(attempts "$records"), and does not say so"
+	[[ $unwritten != 0 || ! ${figures[ledger.matched]-} || $(figure ledger.kernel_gap) == 0 ]] ||
+		problem "the ledger is $(figure ledger.kernel_gap) from the rules' counters"
 }
 
 # Port 80 answered, and load resets what was answered; port 9 refused. It may be that nobody knows.
