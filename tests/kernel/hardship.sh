@@ -109,6 +109,15 @@ clock_set_back()
 	echo 0 >"$work/clock"
 }
 
+# How many connections were recorded at a time that is as wrong as the clock was.
+at_that_time()
+{
+	jq -r --argjson off "$step" --argjson now "$EPOCHSECONDS" '
+		select(.event.action == "connection_attempted") |
+		(.event.created[:19] + "Z" | fromdate) - $now - $off |
+		select(. > -60 and . <= 60)' "$records" | wc -l
+}
+
 # Records of a clock that was set are as wrong as the clock, but no connection lasts longer for it.
 clock_is_set()
 {
@@ -118,6 +127,9 @@ clock_is_set()
 		clock_set_back
 		with clock "FAULT_CLOCK=$work/clock"
 		one "the clock is set by $step s" "${preloaded[@]}"
+		check "the clock is set by $step s" test "$failures" -gt 0
+		((${step#-} == 1)) || equal "the clock is set by $step s: what is recorded then says so" \
+			"$(at_that_time)" 6
 		check "the clock is set by $step s: all is named" \
 			test "$(figure right) $(figure missing)" == "18 0"
 		equal "the clock is set by $step s: no connection took longer than it did" "$(jq -c '
