@@ -14,6 +14,7 @@ declare -A figures	# of the run that is judged
 status=0 seen=0 failures=0 struck=0 problems='' bad=0 recovers=0
 brief=0		# no fault at work: only start and stop
 must_tell=0	# whatever the counts say, what is not sound has to be told
+may_leak=0	# so many descriptors more afterwards are not the collector's doing
 
 ready_or_gone()
 {
@@ -203,6 +204,21 @@ is_sound()
 		cmp -s "$records" "$work/file.json"
 }
 
+# Sets held. Asked many times, so without a process of its own.
+count_descriptors()
+{
+	local open=("/proc/$collector/fd"/*)
+
+	held=${#open[@]}
+}
+
+holds_no_more_than()
+{
+	gone "$collector" && return
+	count_descriptors
+	((held <= $1))
+}
+
 # Once the fault is over, all is as if it had not been.
 judge_recovery()
 {
@@ -229,18 +245,22 @@ judge()
 # one TITLE COMMAND…: a run started by the command; what is wrong with it goes into $work/bad.
 one()
 {
-	local title=$1
+	local title=$1 held=0 held_before
 	shift
 
 	problems=
 	begin "$@"
 	work before
 	if ((!brief)); then
+		count_descriptors
+		held_before=$held
 		gone "$collector" || "$befall"
 		work during
 		reload
 		"$relent"
 		work after
+		wait_for 2 holds_no_more_than $((held_before + may_leak)) ||
+			problem "it had $held_before descriptors and has $held"
 	fi
 	end
 	judge
