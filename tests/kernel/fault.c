@@ -3,8 +3,9 @@
  * fault CALL WHAT FIRST[-[LAST]] [--while FILE] [--tell FILE] PROGRAM…
  *
  * Runs a program whose calls of one kind fail, or are late. WHAT is an errno's name, or a number of
- * milliseconds. The first call is number 1; with --while only those made while FILE exists count.
- * How many there were, and how many of them failed, is in --tell's FILE when the program has ended.
+ * milliseconds. The first call is number 1; with --while only those made while FILE exists count, and
+ * FILE is not empty any more once one has failed. How many there were, and how many of them failed,
+ * is in --tell's FILE when the program has ended.
  *
  * A seccomp filter asks a process beside the program about each of these calls (user notification,
  * Linux 5.5); what is not to fail goes on in the kernel as if nothing had been asked. Nothing
@@ -138,6 +139,17 @@ static void tell(const struct fault *f, unsigned long seen, unsigned long failed
 	fclose(file);
 }
 
+/* Not made anew: whoever takes it away ends the fault. */
+static void mark(const struct fault *f)
+{
+	int fd = f->while_there ? open(f->while_there, O_WRONLY | O_CLOEXEC) : -1;
+
+	if (fd < 0)
+		return;
+	dprintf(fd, "failed\n");
+	close(fd);
+}
+
 static void serve(const struct fault *f, int listener)
 {
 	struct pollfd wait = { .fd = listener, .events = POLLIN };
@@ -153,7 +165,8 @@ static void serve(const struct fault *f, int listener)
 		answer.id = call.id;
 		answer.flags = SECCOMP_USER_NOTIF_FLAG_CONTINUE;
 		if (is_meant(f, &library, &call) && ++seen >= f->first && seen <= f->last) {
-			failed++;
+			if (!failed++)
+				mark(f);
 			if (f->error) {
 				answer.flags = 0;
 				answer.error = -f->error;

@@ -11,7 +11,7 @@ program=$NFWHO
 options=()
 befall=file_made relent=file_removed	# functions: the fault begins, and ends
 declare -A figures	# of the run that is judged
-status=0 seen=0 failures=0 struck=0 problems='' bad=0 recovers=0
+status=0 seen=0 failures=0 problems='' bad=0 recovers=0
 brief=0		# no fault at work: only start and stop
 must_tell=0	# whatever the counts say, what is not sound has to be told
 may_leak=0	# so many descriptors more afterwards are not the collector's doing
@@ -82,7 +82,6 @@ end()
 	collector=
 	seen=0 failures=0
 	((counted)) && wait_for 5 test -s "$told" && read -r seen failures <"$told"
-	struck=$((struck + (failures > 0)))
 }
 
 file_made()
