@@ -47,6 +47,11 @@ int takeover_connections(struct collector *c)
 	return 0;
 }
 
+static void say_unleft(void)
+{
+	log_warning("the list of open connections cannot be left for the next run");
+}
+
 /* A flow that has ended, or has not started, is nobody's any more, or comes with its packet. */
 void takeover_leave(struct collector *c)
 {
@@ -60,6 +65,8 @@ void takeover_leave(struct collector *c)
 	if (!file || open_flows_begin(&w, file, &about)) {
 		if (file)
 			fclose(file);
+		if (c->ct)
+			say_unleft();
 		return;
 	}
 	while ((f = flow_walk(c->flows, &slot)))
@@ -67,7 +74,7 @@ void takeover_leave(struct collector *c)
 		    open_flows_add(w, f, join_prefix(&c->join, f)) && !(f->seen & FLOW_END_UNTOLD))
 			c->ledger.ends_evicted++;
 	if (open_flows_end(w))
-		log_warning("the list of open connections cannot be left for the next run");
+		say_unleft();
 	fclose(file);
 }
 
