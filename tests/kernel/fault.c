@@ -5,7 +5,7 @@
  * Runs a program whose calls of one kind fail, or are late. WHAT is an errno's name, or a number of
  * milliseconds. The first call is number 1; with --while only those made while FILE exists count, and
  * FILE is not empty any more once one has failed. How many there were, and how many of them failed,
- * is in --tell's FILE when the program has ended.
+ * is a line more in --tell's FILE when the program has ended.
  *
  * A seccomp filter asks a process beside the program about each of these calls (user notification,
  * Linux 5.5); what is not to fail goes on in the kernel as if nothing had been asked. Nothing
@@ -131,7 +131,7 @@ static bool is_meant(const struct fault *f, struct library *library,
 
 static void tell(const struct fault *f, unsigned long seen, unsigned long failed)
 {
-	FILE *file = f->tell ? fopen(f->tell, "we") : NULL;
+	FILE *file = f->tell ? fopen(f->tell, "ae") : NULL;
 
 	if (!file)
 		return;

@@ -1,91 +1,57 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 #
-# faults.sh [all|CALL…]
+# faults.sh [CONFIGURATION] [all|CALL…]
 #
 # Every system call that nfwho makes is made to fail: at the start, while it works, while it reads
 # its configuration again. It may refuse to start, and it may go on with less; it may not die of a
 # signal, hang, leak, write half a line or a wrong one, or lose something without a word on stderr
 # or a number in the ledger.
 #
-# Without an argument each call fails once at the start and for a while at work, with one errno.
-# With "all", or with the names of calls, it fails at each position up to the tenth, at some later
-# ones, and from one on, with every errno that the kernel gives: all of them take about an hour.
+# Without an argument each call fails once at the start and for a while at work, with one errno, and
+# in each other configuration those that no configuration before it makes. With "all", or with the
+# names of calls, it fails at each position up to the tenth, at some later ones, and from one on, with
+# every errno that the kernel gives: all of them take about an hour, in one configuration (usual).
 
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/judge.sh"
+. "$(dirname "$0")/calls.sh"
 
-fault=$NFWHO_BUILD/tests/kernel/fault
-[[ -x $fault ]] || skip_all "$fault is not built"
-
-# What is called at the start, and what goes on to be called.
-starting='access bind capget capset chdir clock_nanosleep close epoll_create1 epoll_ctl fchmod fcntl
-flock fsconfig fsmount fsopen fstatfs getcwd getdents64 getrandom getsockname getsockopt ioctl lseek mmap
-mount mount_setattr munmap newfstatat openat perf_event_open poll prctl pread64 prlimit64 read readlink
-readlinkat recvmmsg recvmsg renameat sched_setattr seccomp sendto setsockopt signalfd4 socket timerfd_create
-timerfd_settime unlinkat unshare write'
-working='close epoll_ctl epoll_wait getsockopt ioctl newfstatat openat pread64 read readlinkat
-recvmmsg recvmsg renameat sendto timerfd_settime unlinkat write'
-
-# Those of the start without which there is none.
-refusing='bind epoll_create1 epoll_ctl fcntl flock getdents64 mmap openat signalfd4 socket
-timerfd_create'
-
-# What glibc before 2.33 calls where later ones call newfstatat: made to fail where it is called.
-older='fstat lstat stat'
-
-# Not made to fail: they cannot, or the C library makes them and does without. brk says otherwise
-# than by an errno that it failed. clock_gettime is a call where there is no clock to be read without
-# (an emulated processor), and syscall_0x1ba is what an older strace calls mount_setattr.
-never=' arch_prctl brk clock_gettime execve exit_group geteuid getpid getuid gettid mprotect rseq
-rt_sigaction rt_sigprocmask set_robust_list set_tid_address syscall_0x1ba uname umask getppid '
-
-# The errnos of a call: what the kernel gives by the manual pages, for lack of memory or
-# descriptors, or because a security module refuses. Not EAGAIN where something is queued: that would
-# be a lie, and absence is evidence.
-errnos()
+# configure usual|untraced|outputs|kept: what the collector is started with beside what every run has.
+# untraced: as another user, who has to find the holders of sockets. outputs: to each kind, and to a
+# file that ends in half a record and is soon full. kept: by a manager, and once more with what it kept.
+configure()
 {
+	options=() named=1 hold_ms=0 managed=0 prepare=:
 	case $1 in
-	access) echo EACCES ENOMEM EIO ;;
-	bind) echo ENOMEM EADDRINUSE EPERM ;;
-	capget | capset) echo EPERM ;;
-	chdir | sched_setattr | unshare) echo EPERM ENOMEM ;;
-	clock_nanosleep | epoll_wait) echo EINTR ;;
-	close) echo EIO EINTR ENOSPC ;;
-	epoll_create1 | signalfd4 | timerfd_create) echo EMFILE ENFILE ENOMEM ;;
-	epoll_ctl) echo ENOMEM ENOSPC EPERM ;;
-	fchmod) echo EPERM EROFS EIO ;;
-	fcntl) echo EINVAL ENOLCK ;;
-	flock) echo ENOLCK EAGAIN EINTR ;;
-	fsconfig | fsmount | fsopen | mount | mount_setattr) echo EPERM ENOSYS ENOMEM EBUSY ;;
-	fstatfs) echo EIO ENOMEM ;;
-	getcwd) echo ENOENT ENOMEM ;;
-	getdents64) echo EIO ENOENT ENOMEM ;;
-	getrandom) echo ENOSYS EAGAIN EINTR ;;
-	getsockname) echo ENOBUFS ENOMEM ;;
-	getsockopt) echo ENOPROTOOPT ENOMEM ;;
-	ioctl) echo ENOMEM EINVAL EINTR ;;
-	lseek) echo ESPIPE ;;
-	mmap) echo ENOMEM EAGAIN EPERM ;;
-	munmap) echo ENOMEM ;;
-	newfstatat | fstat | lstat | stat) echo ENOMEM EACCES EIO ENOENT ;;
-	openat) echo EMFILE ENFILE ENOMEM EACCES EINTR EIO ;;
-	perf_event_open) echo EMFILE EACCES ENODEV ENOMEM ENOENT EINVAL ENOSPC ;;
-	poll) echo EINTR ENOMEM ;;
-	prctl) echo EPERM EINVAL ;;
-	pread64) echo EIO EINTR ;;
-	prlimit64) echo EPERM ;;
-	read) echo EIO EINTR ENOMEM ESRCH EAGAIN ;;
-	readlink | readlinkat) echo EACCES ENOMEM EIO ENOENT ENAMETOOLONG ;;
-	recvmmsg | recvmsg) echo ENOBUFS ENOMEM EINTR ;;
-	renameat | unlinkat) echo ENOSPC EIO EROFS EACCES ;;
-	seccomp) echo ENOMEM EINVAL EACCES ;;
-	sendto) echo ENOBUFS ENOMEM EINTR EAGAIN EPERM ;;
-	setsockopt) echo EPERM ENOMEM ENOPROTOOPT ;;
-	socket) echo EMFILE ENFILE ENOBUFS EAFNOSUPPORT EPERM EPROTONOSUPPORT ;;
-	timerfd_settime) echo ECANCELED EINVAL ;;
-	write) echo ENOSPC EIO EINTR EDQUOT EAGAIN ;;
+	untraced)
+		options=(--trace off --user nobody) named=0 hold_ms=100
+		chown nobody "$work" ;;
+	outputs)
+		options=(--output "file:$work/file.json.full,size=64K,keep=2,group=daemon"
+			--output "unix:$work/datagram" --output "stream:$work/stream"
+			--output tcp:127.0.0.1:514 --output "ulogd:$work/stream")
+		prepare=fill
+		[[ -S $work/stream ]] || read_outputs ;;
+	kept)
+		managed=1 ;;
 	esac
+}
+
+fill()
+{
+	yes '{"event":{}}' | head -c 64000 >"$work/file.json.full"
+}
+
+read_outputs()
+{
+	local from
+
+	for from in "UNIX-RECV:$work/datagram" "UNIX-LISTEN:$work/stream,fork" \
+		TCP-LISTEN:514,bind=127.0.0.1,fork; do
+		background "$HERE" socat -u "$from" OPEN:/dev/null
+	done
+	wait_for 10 test -S "$work/datagram" -a -S "$work/stream" && wait_for 10 listening "$HERE" 514
 }
 
 # failing CALL ERRNO FIRST[-[LAST]] [--while FILE]
@@ -147,22 +113,24 @@ sweep()
 	done
 }
 
-# Calls that the lists above do not know would never be made to fail.
+# Sets made. Calls that the lists above do not know would never be made to fail.
 known_calls()
 {
-	local call unknown=
+	local title=$1
 
-	command -v strace >/dev/null || { skip "every call is made to fail" "needs strace"; return; }
-	one "under strace" strace -D -qq -o "$work/calls"
-	wait_for 5 grep -q exit_group "$work/calls"
-	for call in $(sed 's/(.*//' "$work/calls" | grep '^[a-z0-9_]*$' | sort -u); do
-		[[ " $older " == *" $call "* ]] && starting+=" $call" working+=" $call"
-		[[ " $starting $working $never " == *[[:space:]]"$call"[[:space:]]* ]] || unknown+=" $call"
-		made+=" $call"
-	done
-	equal "every call that is made is made to fail" "$unknown" ""
+	made=
+	command -v strace >/dev/null || { skip "$title: every call is made to fail" "needs strace"; return; }
+	rm -f "$work/calls"
+	one "under strace" strace -D -A -qq -o "$work/calls"
+	wait_for 5 all_ended
+	tell_unknown "$title"
 	: >"$work/bad"
 	bad=0
+}
+
+all_ended()
+{
+	(($(grep -c exit_group "$work/calls") == runs))
 }
 
 # Whether this call was made to fail in the last run. What only the loader makes is never.
@@ -195,7 +163,7 @@ representative()
 		working='newfstatat openat read write'
 		made="$refusing openat read write"
 	else
-		known_calls
+		known_calls usual
 		for call in $starting; do
 			[[ " $refusing " == *[[:space:]]"$call"[[:space:]]* ]] || calls+=" $call"
 		done
@@ -214,11 +182,40 @@ representative()
 	known_struck "each that is made at work was made to fail" $made
 }
 
+# What only this configuration makes.
+representative_of()
+{
+	local configuration=$1 call made unstruck=
+
+	configure "$configuration"
+	sound_run "$configuration"
+	known_calls "$configuration"
+	for call in $also; do
+		[[ " $made " == *" $call "* ]] || continue
+		brief=1 failing "$call" "$(errnos "$call" | cut -d ' ' -f 1)" 1-2
+		note_struck "$call"
+	done
+		verdict "$configuration: a call that fails"
+	known_struck "$configuration: each that is made was made to fail" $made
+}
+
 netns_pair
 serve 80
-sound_run
+case ${1-} in
+untraced | outputs | kept)
+	configure "$1"
+	sound_run "$1"
+	shift ;;
+*)
+	configure usual
+	sound_run usual ;;
+esac
 if (($# == 0)); then
 	representative
+	((sanitized)) && finish
+	for configuration in untraced outputs kept; do
+		representative_of "$configuration"
+	done
 	finish
 fi
 [[ $1 == all ]] && set -- $(tr ' ' '\n' <<<"$starting $working" | sort -u)

@@ -11,8 +11,12 @@ program=$NFWHO
 options=()
 befall=file_made relent=file_removed	# functions: the fault begins, and ends
 declare -A figures	# of the run that is judged
-status=0 seen=0 failures=0 problems='' bad=0 recovers=0
+status=0 runs=0 seen=0 failures=0 problems='' bad=0 recovers=0
 brief=0		# no fault at work: only start and stop
+managed=0	# by a service manager that keeps its descriptors, and is started twice
+named=1		# whoever connects is named, however soon it is gone
+hold_ms=0	# how long a connection lives
+prepare=:	# a function: before each start
 must_tell=0	# whatever the counts say, what is not sound has to be told
 may_leak=0	# so many descriptors more afterwards are not the collector's doing
 
@@ -31,12 +35,46 @@ begin()
 	counted=0
 	[[ $* == *"$told"* ]] && counted=1
 	: >"$records"
+	: >"$said"
 	rm -f "$work"/*.tsv "$work/file.json" "$work/metrics.prom" "$told"
-	nsenter --net="/run/netns/$HERE" -- "$@" "$program" run --rate 0 --rate-total 0 \
-		--ledger-interval 1 --output stdout --output "file:$work/file.json" \
-		--metrics "$work/metrics.prom" "${options[@]}" >"$records" 2>"$said" </dev/null &
-	collector=$!
+	"$prepare"
+	start "$@" "$program" run --rate 0 --rate-total 0 --ledger-interval 1 --output stdout \
+		--output "file:$work/file.json" --metrics "$work/metrics.prom" "${options[@]}"
 	wait_for 10 ready_or_gone || problem "it is neither ready nor gone after 10 s"
+}
+
+start()
+{
+	status=0 runs=1
+	if ((managed)); then
+		manage /bin/bash -c 'exec "$@" >>"$0"' "$records" "$@"
+		answered $(tell start)
+	else
+		nsenter --net="/run/netns/$HERE" -- "$@" >"$records" 2>"$said" </dev/null &
+		collector=$!
+	fi
+}
+
+# answered ready|silent|ended STATUS [ready|…]: what the manager says of it. One that says nothing when
+# it is ready may be.
+answered()
+{
+	case ${1-} in
+	ready | silent)
+		read -r collector _ <"/proc/$MANAGER_PID/task/$MANAGER_PID/children" ;;
+	ended)
+		collector=
+		ended_with $(($2 & 127 ? 128 + ($2 & 127) : $2 >> 8))
+		(($# == 2)) || answered "${@:3}" ;;
+	*)
+		problem "its manager has no answer" ;;
+	esac
+}
+
+# Of two runs the worse.
+ended_with()
+{
+	((status >= $1)) || status=$1
 }
 
 # Two that are answered and one that is refused, by a process for each, and by a program for each:
@@ -48,7 +86,7 @@ work()
 	gone "$collector" && return
 	for mode in short spawn; do
 		here "$load" $mode --to "$peer4:80" --to "[$peer6]:80" --to "$peer4:9" --count 3 \
-			--truth "$work/$1-$mode.tsv" 2>"$work/load"
+			--hold-ms $hold_ms --truth "$work/$1-$mode.tsv" 2>"$work/load"
 	done
 	for file in "$work"/*.tsv; do
 		mapfile -t lines <"$file"
@@ -69,19 +107,58 @@ reload()
 	wait_for 2 read_again
 }
 
-# Sets status: how it ended.
-end()
+# The next run begins with what the last one left.
+restart()
+{
+	gone "$collector" && return
+	runs=2
+	answered $(tell restart)
+	wait_for 10 ready_or_gone || problem "once more, it is neither ready nor gone after 10 s"
+	# What is read in the first 30 ms (JOIN_CONFIRM_NS) may have been sent before it had a trace, and
+	# is not named.
+	pause 0.1
+}
+
+stop()
 {
 	gone "$collector" || kill -TERM "$collector"
 	wait_for 10 gone "$collector" || {
 		problem "it does not stop"
 		kill -KILL "$collector"
 	}
-	wait "$collector"
-	status=$?
+	if ((!managed)); then
+		wait "$collector"
+		ended_with $?
+	elif [[ $collector ]]; then
+		answered $(tell stop)
+	fi
 	collector=
+}
+
+# Sets status: how it ended. What was reset has expired (sound_run): conntrack tells of it when asked.
+end()
+{
+	here conntrack -L >/dev/null 2>&1
+	stop
+	if ((managed)); then
+		exec {MANAGER[1]}>&-
+		wait "$MANAGER_PID"
+		unset 'children[-1]'
+	fi
 	seen=0 failures=0
-	((counted)) && wait_for 5 test -s "$told" && read -r seen failures <"$told"
+	((counted)) && wait_for 5 all_told
+}
+
+# By each of the runs.
+all_told()
+{
+	local line lines=()
+
+	mapfile -t lines <"$told"
+	((${#lines[@]} == runs)) || return
+	for line in "${lines[@]}"; do
+		seen=$((seen + ${line% *})) failures=$((failures + ${line#* }))
+	done
 }
 
 file_made()
@@ -133,9 +210,11 @@ judge_records()
 		[[ $name == [a-z]* ]] && figures[$name]=$number
 	done <"$work/figures"
 	((status)) || judge_losses
-	cmp -s "$records" "$work/file.json" || [[ ! -s $work/file.json ]] ||
-		jq -e 'has("event")' "$work/file.json" >"$work/out" 2>&1 ||
-		problem "the file: $(tail -n 1 "$work/out")"
+	for name in "$work"/file.json*; do
+		cmp -s "$records" "$name" || [[ ! -s $name ]] ||
+			jq -e 'has("event")' "$name" >"$work/out" 2>&1 ||
+			problem "${name##*/}: $(tail -n 1 "$work/out")"
+	done
 	ended_otherwise && problem "they ended otherwise: $(cat "$work/reasons")"
 }
 
@@ -182,7 +261,8 @@ is_told()
 {
 	local name
 
-	grep -vxFf "$work/usual" "$said" | grep -q . && return
+	# Whether it was idle is the last run's doing.
+	grep -vxFf "$work/usual" "$said" | grep -qv 'conntrack was idle' && return
 	for name in sequence_gap lost_tail enobufs undecodable evicted trace_lost conntrack_lost \
 		dropped; do
 		((${figures[ledger.$name]:-0} > 0)) && return
@@ -193,13 +273,14 @@ is_told()
 # All that a sound run does, to the byte where that can be compared.
 is_sound()
 {
-	local all=18
+	local all=$((brief ? 6 : 18))
 
-	((brief)) && all=6
+	((managed)) && all=$((all + 6))
 	((status == 0)) && { ((brief)) || read_again; } && [[ -s $work/metrics.prom ]] &&
-		[[ ${figures[right]:-0} == "$all" && ${figures[executable.right]:-0} == "$all" ]] &&
-		[[ ${figures[ledger.kernel_gap]:-0} == 0 && ${figures[ends_without_bytes]:-0} == 0 ]] &&
-		[[ ${figures[reason.refused]:-0} == $((all / 3)) ]] &&
+		[[ $(figure recorded) == "$all" ]] && { ((!named)) ||
+			[[ $(figure right) == "$all" && $(figure executable.right) == "$all" ]]; } &&
+		[[ $(figure ledger.kernel_gap) == 0 && $(figure ends_without_bytes) == 0 ]] &&
+		[[ $(figure reason.refused) == $((all / 3)) && $(figure without_end) == 0 ]] &&
 		cmp -s "$records" "$work/file.json"
 }
 
@@ -223,8 +304,9 @@ judge_recovery()
 {
 	[[ -e $work/after-short.tsv ]] || return
 	truth after >"$work/truth"
-	"$compare" "$work/truth" "$records" --at-most missing=0 --at-most unnamed=0 \
-		>"$work/out" 2>&1 || problem "it does not recover: $(grep '^BROKEN\|^#' "$work/out")"
+	"$compare" "$work/truth" "$records" --at-most missing=0 \
+		--at-most unnamed=$((named ? 0 : 6)) >"$work/out" 2>&1 ||
+		problem "it does not recover: $(grep '^BROKEN\|^#' "$work/out")"
 }
 
 judge()
@@ -261,11 +343,21 @@ one()
 		wait_for 2 holds_no_more_than $((held_before + may_leak)) ||
 			problem "it had $held_before descriptors and has $held"
 	fi
+	if ((managed)); then
+		restart
+		work next
+	fi
 	end
 	judge
+	note "$title"
+}
+
+# note TITLE: what was wrong with it, for the verdict.
+note()
+{
 	[[ $problems ]] || return 0
 	bad=1
-	printf '%s\n%s\n%s\n' "--- $title" "$problems" "$(cat "$said")" >>"$work/bad"
+	printf '%s\n%s\n%s\n' "--- $1" "$problems" "$(cat "$said")" >>"$work/bad"
 }
 
 # verdict TITLE: of all runs since the last one.
@@ -281,14 +373,15 @@ verdict()
 	bad=0
 }
 
-# What is said where nothing fails.
+# sound_run [TITLE]: what is said where nothing fails.
 sound_run()
 {
 	: >"$work/usual"
 	: >"$work/bad"
+	sysctl_in "$HERE" net.netfilter.nf_conntrack_tcp_timeout_close=0
 	one "a sound run" env
 	cp "$said" "$work/usual"
 	is_sound || problem "it is not sound"
 	[[ ! $problems ]] || bad=1
-	verdict "without a fault all is sound"
+	verdict "${1:+$1: }without a fault all is sound"
 }

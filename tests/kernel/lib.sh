@@ -236,6 +236,24 @@ collector_start()
 	return 1
 }
 
+# manage COMMAND…: a service manager that keeps descriptors has it in its care, and is told what to do
+# by `tell`. Its pid is in MANAGER_PID.
+manage()
+{
+	coproc MANAGER { exec nsenter --net="/run/netns/$HERE" -- python3 "$here_dir/manager.py" \
+		"$work/manager$SECONDS$RANDOM" "$@" 2>>"$said"; }
+	children+=("$MANAGER_PID")
+}
+
+# tell COMMAND…: the manager's answer.
+tell()
+{
+	local answer
+
+	echo "$*" >&"${MANAGER[1]}"
+	read -rt 30 answer <&"${MANAGER[0]}" && echo "$answer"
+}
+
 # collector_stop: 0 if it ended as it should.
 collector_stop()
 {

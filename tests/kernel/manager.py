@@ -5,8 +5,10 @@
 A service manager as far as its fd store goes: starts PROGRAM, keeps what it is given, hands it to
 the next one. Reads commands, a line each, and answers each with a line:
 start | stop | kill | restart | argument TEXT (one more from the next start on) |
-names | removed (names that were taken back since the last start)"""
-import array, os, select, signal, socket, sys
+names | removed (names that were taken back since the last start)
+
+A start is answered with "ready", with "ended STATUS", or with "silent" after 20 s."""
+import array, os, select, signal, socket, sys, time
 
 path, program = sys.argv[1], sys.argv[2:]
 manager = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
@@ -50,9 +52,15 @@ def start():
             os.environ.update(LISTEN_PID=str(os.getpid()), LISTEN_FDS=str(len(store)),
                               LISTEN_FDNAMES=":".join(name for name, _ in store))
         os.execv(program[0], program)
-    while not take(20):
-        pass
-    return "ready"
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        if take(0.1):
+            return "ready"
+        ended, status = os.waitpid(child, os.WNOHANG)
+        if ended:
+            child = 0
+            return f"ended {status}"
+    return "silent"
 
 
 def stop(how=signal.SIGTERM):

@@ -17,22 +17,6 @@ sysctl_in "$HERE" net.netfilter.nf_conntrack_tcp_timeout_close=2 \
 log=$work/log.json
 said=$work/said
 
-manager_start()
-{
-	coproc MANAGER { here python3 "$here_dir/manager.py" "$work/manager$SECONDS$RANDOM" "$NFWHO" run \
-		--rate 0 --rate-total 0 --output "file:$log,size=0" "$@" 2>>"$said"; }
-	children+=("$MANAGER_PID")
-}
-
-# tell COMMAND…: the answer.
-tell()
-{
-	local answer
-
-	echo "$*" >&"${MANAGER[1]}"
-	read -rt 30 answer <&"${MANAGER[0]}" && echo "$answer"
-}
-
 starts()
 {
 	grep -c '"action":"connection_attempted"' "$log"
@@ -83,7 +67,7 @@ runs()
 	jq -r '.agent.ephemeral_id' "$log" | sort -u | wc -l
 }
 
-manager_start
+manage "$NFWHO" run --rate 0 --rate-total 0 --output "file:$log,size=0"
 equal "it starts" "$(tell start)" ready
 cpus=$(getconf _NPROCESSORS_ONLN)
 equal "and gives what is to be kept" "$(tell names)" \
