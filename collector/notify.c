@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "notify.h"
+#include "log.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -126,8 +127,9 @@ static void tell_with(const struct notify *n, const char *text, const int *fds,
 	control.header.cmsg_type = SCM_RIGHTS;
 	control.header.cmsg_len = CMSG_LEN(count * sizeof(int));
 	memcpy(CMSG_DATA(&control.header), fds, count * sizeof(int));
-	if (n->fd >= 0)
-		sendmsg(n->fd, &message, MSG_NOSIGNAL);
+	if (n->fd >= 0 && sendmsg(n->fd, &message, MSG_NOSIGNAL) < 0)
+		log_warning("the service manager cannot be given what the next run would go on with: %s",
+			    strerror(errno));
 }
 
 void notify_forget(const struct notify *n, const char *name)
