@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Ends. conntrack's DESTROY is final and brings the counters. A socket that closed unanswered ends
- * at once, after the short time its error report may take. Whoever stays silent is asked for by
+ * at once, after the short time its error report may take, unless the trace lost something. Whoever stays silent is asked for by
  * sock_diag every few seconds (settle.c), because the CPU that noticed the end may have told
  * nobody.
  */
@@ -119,6 +119,13 @@ static bool awaits_conntrack(const struct join *j, const struct flow *f)
 	       !j->conntrack_current && !j->finishing;
 }
 
+/* What the trace has lost may have been its answer: conntrack, which counts on, knows. */
+static bool may_be_answered(const struct join *j, const struct flow *f)
+{
+	return j->config.trace && !trace_complete_since(j->config.trace, f->start_ns) &&
+	       flow_has_entry(f);
+}
+
 /* Its entry was removed by hand, and there may never be another one; nor does the trace know it. */
 static bool is_forgotten(const struct flow *f)
 {
@@ -147,6 +154,8 @@ void ending_follow(struct join *j, struct flow *f, bool patient)
 	} else if (f->seen & FLOW_CLOSED && !fate_answered(f)) {
 		if (awaits_conntrack(j, f))
 			flow_enqueue(flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
+		else if (may_be_answered(j, f))
+			flow_enqueue(flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
 		else
 			join_end(j, f);
 	} else if (f->seen & FLOW_CLOSED) {

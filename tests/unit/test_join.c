@@ -1077,7 +1077,8 @@ static void tells(struct world *w, enum ct_kind kind, uint32_t id, uint16_t zone
 {
 	struct ct_entry entry = {
 		.kind = kind, .original = to_server(40000), .id = id, .zone = zone,
-		.status = IPS_ASSURED | IPS_SEEN_REPLY, .has_counters = kind == CT_DESTROY,
+		.status = kind == CT_DESTROY ? IPS_ASSURED | IPS_SEEN_REPLY : 0,
+		.has_counters = kind == CT_DESTROY,
 		.bytes = { bytes, 1 }, .packets = { 1, 1 }, .has_tcp_state = kind == CT_DESTROY,
 		.tcp_state = TCP_CONNTRACK_TIME_WAIT, .read_real_ns = w->now_ns + w->slow_ns,
 	};
@@ -1125,6 +1126,30 @@ static void expect_one(struct world *w, uint64_t bytes)
 	assert_int_equal(w->started, 1);
 	assert_int_equal(w->ended, 1);
 	assert_int_equal(w->ended_bytes[1], bytes);
+}
+
+/* Its socket's address is another's by now, and what it did in between was lost. */
+static void a_connection_whose_answer_was_lost_ends_as_conntrack_says(void **state)
+{
+	struct world *w = *state;
+	struct perf_event lost = { .kind = PERF_LOST, .lost.count = 5 };
+
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet_of_entry(w, 40000, 1, 7, 0);
+	tells(w, CT_NEW, 7, 0, 0);
+	wait_for(w, 200);
+	lost.time_ns = w->now_ns;
+	join_trace(&w->join, &lost);
+	connects(w, 1, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ended, 0);
+	tells(w, CT_DESTROY, 7, 0, 300);
+	wait_out(w);
+	expect(w, 1, 0);
+	expect_one(w, 300);
 }
 
 /* The trace and the packets had been read before it was made. */
@@ -1328,6 +1353,7 @@ int main(void)
 		TEST(who_holds_the_socket_has_not_the_thread_that_connected_it),
 		TEST(what_proc_says_later_than_the_trace_waits_for_the_next_reading),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
+		TEST(a_connection_whose_answer_was_lost_ends_as_conntrack_says),
 		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),
 		TEST(what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us),
 		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
