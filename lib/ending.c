@@ -1,9 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Ends. conntrack's DESTROY is final and brings the counters. A socket that closed unanswered ends
- * at once, after the short time its error report may take, unless the trace lost something. Whoever stays silent is asked for by
- * sock_diag every few seconds (settle.c), because the CPU that noticed the end may have told
- * nobody.
+ * at once, after the short time its error report may take; one of which the trace did not see all, when
+ * conntrack says so. Whoever stays silent is asked for by sock_diag every few seconds (settle.c),
+ * because the CPU that noticed the end may have told nobody.
  */
 #include "ending.h"
 
@@ -119,11 +119,20 @@ static bool awaits_conntrack(const struct join *j, const struct flow *f)
 	       !j->conntrack_current && !j->finishing;
 }
 
-/* What the trace has lost may have been its answer: conntrack, which counts on, knows. */
-static bool may_be_answered(const struct join *j, const struct flow *f)
+/* Closed, and nobody told of an answer: that may be known to conntrack alone, where the trace did not
+ * see it connect or has lost something since. Its entry outlives the socket, its last word has the
+ * bytes. */
+static bool may_be_answered(struct join *j, const struct flow *f)
 {
-	return j->config.trace && !trace_complete_since(j->config.trace, f->start_ns) &&
-	       flow_has_entry(f);
+	struct ct_entry entry;
+
+	if (!flow_has_entry(f))
+		return false;
+	if (f->seen & FLOW_CONNECT && j->config.trace &&
+	    trace_complete_since(j->config.trace, f->start_ns))
+		return false;
+	return !j->config.ct || ct_lookup(j->config.ct, &f->tuple, &entry) != 0 ||
+	       entry.status & IPS_SEEN_REPLY;
 }
 
 /* Its entry was removed by hand, and there may never be another one; nor does the trace know it. */

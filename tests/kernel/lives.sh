@@ -189,6 +189,32 @@ run_durations()
 		check "how long some of them lived is known ($*)" test "$(count_records "$lasted")" -ge 2
 }
 
+# The entry outlives the socket by more than what a socket is looked at again after: without a trace
+# nobody but conntrack's last word tells of an answer.
+run_outlived()
+{
+	sysctl_in "$HERE" net.netfilter.nf_conntrack_tcp_timeout_{last_ack,time_wait}=9
+	background "$PEER" "$python" -c '
+import socket
+server = socket.create_server(("", 3001))
+connection, _ = server.accept()
+connection.sendall(b"x" * 1000)
+connection.close()'
+	wait_for 10 listening "$PEER" 3001
+	collector_start --trace off || return
+	here "$python" -c '
+import socket, sys
+s = socket.create_connection((sys.argv[1], 3001))
+while s.recv(2000):
+    pass' $peer4
+	wait_ended 30 1
+	collector_stop
+	equal "a connection that the peer closed, long after its socket went (--trace off)" \
+		"$(jq -r 'select(.event.action == "connection_ended") |
+			"\(.event.outcome) \(.destination.bytes > 1000)"' "$records")" "success true"
+	forget_soon
+}
+
 netns_pair
 forget_soon
 serve 4000 4002
@@ -197,6 +223,7 @@ wait_for 10 listening "$PEER" 3000
 run_bytes --trace on
 run_bytes --trace off
 run_translation
+run_outlived
 run_durations 2 $((slow > 4 ? 25 : 5)) --trace on
 if tells_state; then
 	run_durations $((slow > 4 ? 0 : 2)) 25 --trace off
