@@ -223,11 +223,11 @@ wait_for 10 listening "$PEER" 3000
 run_bytes --trace on
 run_bytes --trace off
 run_translation
-run_outlived
 run_durations 2 $((slow > 4 ? 25 : 5)) --trace on
 if tells_state; then
 	run_durations $((slow > 4 ? 0 : 2)) 25 --trace off
 else
 	skip "how long a connection lived (--trace off)" "conntrack does not say in which state it ended"
 fi
+run_outlived
 finish
