@@ -352,9 +352,12 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 	ended_real_ns = entry->stop_real_ns - kept_ns;
 	if (ended_real_ns < entry->start_real_ns)
 		ended_real_ns = entry->stop_real_ns;	/* a RST took it at once */
-	if (ended_real_ns < f->start_real_ns && !is_orphan(f))
-		ended_real_ns = f->start_real_ns;	/* its packet was read late */
-	if (ended_real_ns <= j->now_real_ns)
+	/* Its packet may have been read late, and the end lie before that: conntrack has its own start. */
+	if (f->seen & FLOW_NEW && f->start_ns)
+		f->end_ns = f->start_ns + (ended_real_ns - entry->start_real_ns);
+	else if (ended_real_ns < f->start_real_ns && !is_orphan(f))
+		f->end_ns = f->start_ns;
+	else if (ended_real_ns <= j->now_real_ns)
 		f->end_ns = j->now_ns - (j->now_real_ns - ended_real_ns);
 }
 
