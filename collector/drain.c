@@ -29,16 +29,16 @@
 static void say_clock_step(struct collector *c, uint64_t now_ns, uint64_t now_real_ns)
 {
 	int64_t step_ns = (int64_t)(now_real_ns - now_ns - c->clocks_apart_ns);
+	bool known = c->clocks_apart_ns;
 
-	if (c->clocks_apart_ns && (step_ns < 0 ? -step_ns : step_ns) < CLOCK_STEP_NS)
+	if (known && step_ns > -CLOCK_STEP_NS && step_ns < CLOCK_STEP_NS)
 		return;
 	if (clock_ns(CLOCK_MONOTONIC) - now_ns >= CLOCK_STEP_NS / 2)
 		return;
-	if (c->clocks_apart_ns)
-		log_warning("the clock went %s by %.1f s: it was set, or the machine slept; times "
-			    "in records are by the new one", step_ns < 0 ? "back" : "ahead",
-			    (double)(step_ns < 0 ? -step_ns : step_ns) / 1e9);
 	c->clocks_apart_ns = now_real_ns - now_ns;
+	if (known)
+		log_warning("the clock went by %+.1f s: it was set, or the machine slept; times in "
+			    "records are by the new one", (double)step_ns / 1e9);
 }
 
 void collector_read_clocks(struct collector *c)

@@ -146,6 +146,10 @@ clock_is_set()
 		check "the clock is set by $step s" test "$seen" -gt 0
 		((${step#-} == 1)) || equal "the clock is set by $step s: what is recorded then says so" \
 			"$(at_that_time)" 6
+		equal "the clock is set by $step s: it says so, there and back" \
+			"$(grep -o 'the clock went by [-+]' "$said" | xargs)" \
+			"$( ((step > 0)) && echo the clock went by + the clock went by - ||
+				echo the clock went by - the clock went by +)"
 		check "the clock is set by $step s: all is named" \
 			test "$(figure right) $(figure missing)" == "18 0"
 		equal "the clock is set by $step s: no connection took longer than it did" "$(jq -c '
