@@ -148,7 +148,9 @@ static int flush_one(struct sink *s)
 	uint64_t written = s->written;
 	int ret;
 
-	if ((!s->queued && !s->hangup && !s->blocked) || (s->retry_ns && clock_ns(CLOCK_MONOTONIC) < s->retry_ns))
+	if (!s->queued && !s->hangup && !s->blocked)
+		return 0;
+	if (s->retry_ns && clock_ns(CLOCK_MONOTONIC) < s->retry_ns)
 		return 0;
 	ret = s->kind->flush(s);
 	if (ret == 0 || s->written != written)
