@@ -21,8 +21,17 @@ obstruct()
 		net.netfilter.nf_conntrack_tcp_timeout_syn_sent=6
 	here nft -f - <<-'EOF'
 	table inet obstacle {
+		set reset_ipv4 { type inet_service; flags dynamic; }
+		set reset_ipv6 { type inet_service; flags dynamic; }
+		chain input {
+			type filter hook input priority 0
+			tcp flags & rst == rst meta nfproto ipv4 add @reset_ipv4 { tcp sport }
+			tcp flags & rst == rst meta nfproto ipv6 add @reset_ipv6 { tcp sport }
+		}
 		chain output {
 			type filter hook output priority 0
+			tcp flags & rst == rst meta nfproto ipv4 add @reset_ipv4 { tcp dport }
+			tcp flags & rst == rst meta nfproto ipv6 add @reset_ipv6 { tcp dport }
 			tcp dport { 2008, 2012 } drop
 			tcp dport 2010 reject with tcp reset
 			tcp dport 2011 reject with icmpx type port-unreachable
@@ -42,6 +51,13 @@ obstruct()
 		}
 	}
 	EOF
+}
+
+# A side that was not run for 200 ms repeats its FIN. The answer to that may come when the socket is
+# gone, which answers with RST: such a connection was closed, and reset. Of those only the wire tells.
+was_reset()
+{
+	here nft list set inet obstacle "reset_$1" | grep -qw "$2"
 }
 
 # fate FAMILY-TYPE PORT: what was written of each connection, in order.
@@ -121,6 +137,10 @@ tell_fates()
 
 	while IFS=$'\t' read -r port reasons title; do
 		found=$(fate "$family" "$port")
+		if [[ $reasons/$found == closed/*reset* ]] && was_reset "$family" "$port"; then
+			echo "# $title, $family, $mode: and a RST was seen"
+			reasons="reset"
+		fi
 		case $mode:$reasons in
 		"trace, CPUs asleep:unreachable" | "trace, CPUs asleep:timed_out")
 			found=$(left_out "$found" "$reasons") ;;
@@ -141,6 +161,7 @@ run_fates()
 	local mode=$1 four six
 	shift
 
+	here nft "flush set inet obstacle reset_ipv4; flush set inet obstacle reset_ipv6"
 	collector_start "$@" || return
 	here python3 "$fates" connect 4 2>"$work/four" & four=$!
 	here python3 "$fates" connect 6 2>"$work/six" & six=$!
