@@ -37,7 +37,8 @@ enum flow_seen {
 	FLOW_RST	= 1 << 24,	/* reset, by either side */
 	FLOW_KERNEL	= 1 << 25,	/* connected by a kernel thread */
 	FLOW_SHARED	= 1 << 26,	/* several processes hold the socket: the join lists them */
-	FLOW_ROUTE_MISSED = 1 << 27,	/* lib/trace may have missed its route lookup */
+	FLOW_ROUTE_MISSED = 1 << 27,	/* lib/trace may have missed its route lookup, or
+					 * not have known it for its */
 	FLOW_DOUBTED	= 1 << 28,	/* lib/resync found no entry of it */
 	FLOW_UNCOUNTED	= 1 << 29,	/* bytes were counted that are not known:
 					 * FLOW_COUNTERS will never be */

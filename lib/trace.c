@@ -10,7 +10,9 @@
  *
  *  - IPv4 looks up its route again right after choosing the port, in the same thread. The thread's
  *    last connect is remembered for this. If a port stood in the event and no such lookup follows,
- *    it was the port already (bound, or chosen again).
+ *    it was the port already (bound, or chosen again). But whoever has a port before it connects
+ *    looks up its route before, too, and that may be the thread's next connect, to the same place:
+ *    it tells by having that very port.
  *  - Every later transition of the same socket carries it. The second one is often reported by the
  *    CPU that handles the answer, and some idle CPUs never report at all, so any will do: the one
  *    at close() runs in the process itself.
@@ -31,9 +33,12 @@
 
 #define THREADS 4096
 
-/* The connect that a thread has begun last; the number tells a flow freed since. */
+/* The connect that a thread has begun last; the number tells a flow freed since. Lookups that came
+ * with another port than its event are its own, or the next one's, before that connects. */
 struct thread {
 	uint32_t tid;
+	be16 sport;		/* of the last of them */
+	bool looked_up, again;	/* there was one, there were several */
 	uint64_t number;
 	struct flow *flow;
 };
@@ -77,10 +82,15 @@ static struct thread *thread_slot(struct trace *t, uint32_t tid)
 static void remember_thread(struct trace *t, uint32_t tid, struct flow *f)
 {
 	struct thread *thread = thread_slot(t, tid);
+	struct flow *last = thread->flow;
 
-	if (thread->flow && thread->tid != tid && thread->number == thread->flow->number)
-		thread->flow->seen |= FLOW_ROUTE_MISSED;
-	*thread = (struct thread) { tid, f->number, f };
+	if (last && thread->number == last->number) {
+		if (thread->tid != tid)
+			last->seen |= FLOW_ROUTE_MISSED;
+		else if (thread->looked_up && !thread->again && thread->sport == f->tuple.sport)
+			last->seen &= ~(uint32_t)FLOW_ROUTE_MISSED;	/* it was this one's */
+	}
+	*thread = (struct thread) { .tid = tid, .number = f->number, .flow = f };
 }
 
 /* Everything but the source port; and the source port too where it is known. */
@@ -262,7 +272,8 @@ static void socket_changes(struct trace *t, const struct perf_event *event, trac
 	handler(f, changes, data);
 }
 
-/* IPv4: the lookup that follows SYN_SENT in the same thread has the port that was chosen. */
+/* IPv4: the lookup that follows SYN_SENT in the same thread has the port that was chosen; but not for
+ * certain where a port stood in the event, and it is another. */
 static void route_found(struct trace *t, const struct perf_event *event, trace_handler *handler,
 			void *data)
 {
@@ -271,8 +282,15 @@ static void route_found(struct trace *t, const struct perf_event *event, trace_h
 
 	t->routes = true;
 	if (!f || thread->tid != event->tid || thread->number != f->number ||
-	    f->seen & FLOW_PORT || !same_socket(f, &event->route.tuple))
+	    f->seen & (FLOW_PORT | FLOW_CLOSED) || !same_socket(f, &event->route.tuple))
 		return;
+	if (f->tuple.sport && f->tuple.sport != event->route.tuple.sport) {
+		f->seen |= FLOW_ROUTE_MISSED;
+		thread->again = thread->looked_up;
+		thread->looked_up = true;
+		thread->sport = event->route.tuple.sport;
+		return;
+	}
 	*thread = (struct thread) { 0 };
 	trace_learn_port(t, f, event->route.tuple.sport);
 	handler(f, TRACE_PORT, data);

@@ -1042,6 +1042,48 @@ static void what_proc_says_later_than_the_trace_waits_for_the_next_reading(void 
 	expect(w, 1, 0);
 }
 
+/* Two sockets of one thread have their ports before they connect to the same place: the route of the second
+ * is looked up before its connect, when the first is the thread's last. */
+static void a_lookup_before_the_next_connect_is_not_the_last_ones(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	for (uint16_t n = 1; n <= 3; n++) {
+		route(w, 0, 40000 + n);
+		transition(w, 0, n, TCP_CLOSE, TCP_SYN_SENT, 40000 + n);
+	}
+	for (uint16_t n = 1; n <= 3; n++)
+		packet(w, 40000 + n, n);
+	settle(w, true);
+	for (uint16_t n = 1; n <= 3; n++)
+		transition(w, 0, n, TCP_SYN_SENT, TCP_ESTABLISHED, 40000 + n);
+	wait_for(w, 100);
+	assert_int_equal(w->started, 3);
+	assert_int_equal(w->ended, 0);
+	for (uint32_t n = 1; n <= 3; n++)
+		expect(w, n, 0);
+	assert_int_equal(w->join.trace_only, 0);
+}
+
+/* A descriptor that connects again: the event has its last port, the lookup after it the new one. */
+static void a_port_that_is_chosen_anew_is_not_the_last_one(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	route(w, 0, 40001);
+	transition(w, 0, 1, TCP_CLOSE, TCP_SYN_SENT, 40001);
+	route(w, 0, 40002);
+	packet(w, 40002, 1);
+	settle(w, true);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_ESTABLISHED, 40002);
+	wait_for(w, 100);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ended, 0);
+	expect(w, 1, 0);
+}
+
 /* How often /proc is asked for one process while it connects for so long. */
 static uint64_t looks(struct world *w, uint32_t uid, uint64_t *lasted_ns)
 {
@@ -1352,6 +1394,8 @@ int main(void)
 		TEST(one_that_is_left_out_keeps_its_socket_from_an_earlier_packet),
 		TEST(who_holds_the_socket_has_not_the_thread_that_connected_it),
 		TEST(what_proc_says_later_than_the_trace_waits_for_the_next_reading),
+		TEST(a_lookup_before_the_next_connect_is_not_the_last_ones),
+		TEST(a_port_that_is_chosen_anew_is_not_the_last_one),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
 		TEST(a_connection_whose_answer_was_lost_ends_as_conntrack_says),
 		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),
