@@ -77,12 +77,35 @@ static bool is_ahead_of_trace(struct join *j, struct flow *f)
 	return process_is_ahead(f->process, j->now_ns);
 }
 
-static void start_traced(struct join *j, struct flow *f)
+/* Where records were lost the table asks /proc, which may show the program that the process has run since
+ * it connected. The exec is told of afterwards, unless that was lost, too. */
+static bool has_connected(const struct join *j, const struct flow *f)
 {
-	if (is_ahead_of_trace(j, f))
+	const struct process *p = f->process;
+
+	if (!p)
+		return true;
+	if (!process_ran_at(j->config.processes, p, f->start_ns))
+		return false;
+	return p->seen_ns || p->read_begin_ns <= f->start_ns ||
+	       trace_complete_since(j->config.trace, f->start_ns);
+}
+
+/* False: who it was cannot be told by the trace. */
+static bool start_traced(struct join *j, struct flow *f)
+{
+	if (!(f->seen & FLOW_CONNECT) || (!f->process && !(f->seen & FLOW_KERNEL)))
+		return false;
+	if (is_ahead_of_trace(j, f)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
-	else
+	} else if (has_connected(j, f)) {
 		start(j, f, f->seen & FLOW_KERNEL ? OWNER_KERNEL : OWNER_TRACE);
+	} else {
+		process_unref(f->process);
+		f->process = NULL;
+		return false;
+	}
+	return true;
 }
 
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
@@ -142,11 +165,8 @@ static void take_back(struct join *j, struct flow *f)
 
 void ladder_cut_short(struct join *j, struct flow *f)
 {
-	if (f->seen & FLOW_CONNECT && (f->process || f->seen & FLOW_KERNEL) &&
-	    f->owner == OWNER_UNDECIDED) {
-		start_traced(j, f);
+	if (f->owner == OWNER_UNDECIDED && start_traced(j, f))
 		return;
-	}
 	if (f->owner != OWNER_UNDECIDED)
 		take_back(j, f);
 	start(j, f, f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE);
@@ -234,10 +254,8 @@ void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, boo
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
 		return;
 	}
-	if (f->seen & FLOW_CONNECT && (f->process || f->seen & FLOW_KERNEL)) {
-		start_traced(j, f);
+	if (start_traced(j, f))
 		return;
-	}
 	if (f->seen & FLOW_INGRESS) {
 		start(j, f, OWNER_NONE);
 		return;
@@ -246,9 +264,9 @@ void ladder_decide(struct join *j, struct flow *f, struct ladder_lookups *l, boo
 		verdict = match_connect(j, f, held || last_chance);
 	if (verdict == MATCH_UNSURE)
 		j->unmatched_ns = j->now_ns;
-	if (verdict == MATCH_TAKEN && (f->process || f->seen & FLOW_KERNEL))
-		start_traced(j, f);
-	else if (verdict == MATCH_UNSURE && (join_is_behind(j) || (held && !last_chance)))
+	if (verdict == MATCH_TAKEN && start_traced(j, f))
+		return;
+	if (verdict == MATCH_UNSURE && (join_is_behind(j) || (held && !last_chance)))
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSURE, j->now_ns + JOIN_UNSURE_NS);
 	else if (verdict == MATCH_UNSURE && !last_chance)
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);

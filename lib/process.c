@@ -201,6 +201,12 @@ bool process_is_ahead(const struct process *p, uint64_t time_ns)
 	return is_shown_ahead(p, time_ns) || (p->parent && is_shown_ahead(p->parent, time_ns));
 }
 
+bool process_ran_at(struct process_table *t, const struct process *p, uint64_t time_ns)
+{
+	return p->begun_ns <= time_ns && (!(p->known & PROCESS_START) ||
+					  process_ticks(t, time_ns) + 1 >= p->start_ticks);
+}
+
 struct process *process_get(struct process_table *t, uint32_t pid)
 {
 	struct process *p = process_lookup(t, pid);

@@ -1042,6 +1042,67 @@ static void what_proc_says_later_than_the_trace_waits_for_the_next_reading(void 
 	expect(w, 1, 0);
 }
 
+/* Records had been lost, /proc was asked, and showed what the process ran only after it had connected. */
+static void who_ran_another_program_when_it_connected_is_not_named(void **state)
+{
+	struct world *w = *state;
+	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
+
+	settle(w, true);
+	assert_non_null(p);
+	process_read(w->processes, p);
+	p->read_begin_ns = w->now_ns + 2 * MS;
+	p->read_end_ns = w->now_ns + 3 * MS;
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	settle(w, true);
+	pass(w, MS);
+	process_exec(w->processes, w->now_ns, (uint32_t)w->pid[0], "/bin/another");
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, -1);
+	assert_int_equal(w->rung[0], OWNER_UID);
+}
+
+static void nor_who_may_have_where_that_may_be_lost(void **state)
+{
+	struct world *w = *state;
+	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
+	struct perf_event lost = { .kind = PERF_LOST, .lost.count = 1 };
+
+	settle(w, true);
+	assert_non_null(p);
+	process_read(w->processes, p);
+	p->read_begin_ns = p->read_end_ns = w->now_ns + MS;
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	lost.time_ns = w->now_ns;
+	join_trace(&w->join, &lost);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, -1);
+}
+
+/* The table knows a process that has this pid since: of the one that connected nothing is known. */
+static void who_began_after_the_connect_has_not_made_it(void **state)
+{
+	struct world *w = *state;
+	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
+
+	settle(w, true);
+	assert_non_null(p);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	p->start_ticks = (w->now_ns / MS + 1000) / 10;
+	settle(w, true);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, -1);
+}
+
 /* Two sockets of one thread have their ports before they connect to the same place: the route of the second
  * is looked up before its connect, when the first is the thread's last. */
 static void a_lookup_before_the_next_connect_is_not_the_last_ones(void **state)
@@ -1394,6 +1455,9 @@ int main(void)
 		TEST(one_that_is_left_out_keeps_its_socket_from_an_earlier_packet),
 		TEST(who_holds_the_socket_has_not_the_thread_that_connected_it),
 		TEST(what_proc_says_later_than_the_trace_waits_for_the_next_reading),
+		TEST(who_ran_another_program_when_it_connected_is_not_named),
+		TEST(nor_who_may_have_where_that_may_be_lost),
+		TEST(who_began_after_the_connect_has_not_made_it),
 		TEST(a_lookup_before_the_next_connect_is_not_the_last_ones),
 		TEST(a_port_that_is_chosen_anew_is_not_the_last_one),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
