@@ -317,6 +317,12 @@ static bool is_ambiguous(struct trace *t, const struct flow *f)
 	return found;
 }
 
+/* An error may be of another connect than this one, which has had its own and is over. */
+static bool has_failed(const struct flow *f)
+{
+	return (f->seen & (FLOW_ENDED | FLOW_ERROR)) == (FLOW_ENDED | FLOW_ERROR);
+}
+
 /* The error report names no socket: it is the newest connect with its tuple, or the only one
  * pending to there, unless its port is known to be another one or it may be a socket's that is not
  * known: older than the trace, or lost. */
@@ -326,7 +332,8 @@ static void error_reported(struct trace *t, const struct perf_event *event, trac
 	struct flow *f = flow_by_tuple(t->config.flows, &event->error.tuple);
 	bool older = false;
 
-	for (; f && !(f->seen & FLOW_CONNECT); f = flow_next_by_tuple(t->config.flows, f))
+	for (; f && (!(f->seen & FLOW_CONNECT) || has_failed(f));
+	     f = flow_next_by_tuple(t->config.flows, f))
 		older |= f->seen & (FLOW_EARLIER | FLOW_RESUMED);
 	if (!f && older)
 		return;
