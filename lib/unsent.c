@@ -65,8 +65,12 @@ void unsent_decide(struct join *j, struct flow *f)
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_HELD_NS);
 		return;
 	}
+	if (f->process && !process_ran_at(j->config.processes, f->process, f->start_ns)) {
+		process_unref(f->process);
+		f->process = NULL;
+	}
 	f->hook = NF_INET_LOCAL_OUT;
-	f->owner = OWNER_TRACE;
+	f->owner = f->process || f->seen & FLOW_KERNEL ? OWNER_TRACE : OWNER_NONE;
 	f->seen |= FLOW_STARTED;
 	j->trace_only++;
 	if (j->config.start(f, j->config.data)) {
