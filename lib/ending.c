@@ -14,6 +14,9 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <netinet/tcp.h>
 
+/* Of one tuple. */
+#define ENDED_MAX 32
+
 static bool conntrack_will_tell(const struct join *j, const struct flow *f)
 {
 	return j->config.ct && !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
@@ -62,11 +65,32 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 		signs->socket_open = is_open(j, f);
 }
 
+/* A few explain as much as thousands, which one process makes within seconds if it connects from the same port
+ * again and again; and all that is read of that tuple would walk past them. */
+static void free_older(struct join *j, const struct flow *f)
+{
+	struct flow *other, *oldest = NULL;
+	unsigned int count = 0;
+
+	if (!(f->indexed & FLOW_BY_TUPLE))
+		return;
+	for (other = flow_next_by_tuple(j->config.flows, f); other;
+	     other = flow_next_by_tuple(j->config.flows, other)) {
+		if (!(other->seen & FLOW_ENDED))
+			continue;
+		oldest = other;
+		count++;
+	}
+	if (count > ENDED_MAX)
+		join_flow_free(j, oldest);
+}
+
 /* An ended flow stays for a while: its last retransmission may not have been read yet. One that
  * conntrack still remembers stays as long: its entry explains why the same tuple, tried again, gets
  * no NEW. */
 static void retire(struct join *j, struct flow *f)
 {
+	free_older(j, f);
 	process_unref(f->process);
 	f->process = NULL;
 	if (flow_has_entry(f) && conntrack_will_tell(j, f))

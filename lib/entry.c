@@ -19,16 +19,35 @@
 /* Between clocks that were not read at the same instant. */
 #define SLACK_NS 100000000ull
 
-static uint32_t *confirmed_slot(const struct join *j, const struct tuple *tuple)
+/* Connections of one tuple that nobody but conntrack has told of. A host's own are not that many within a
+ * second; somebody who sends to a closed port, always from the same one, makes as many as he likes, and
+ * each message walks past all of them. */
+#define ORPHANS_MAX 32
+
+/* Times in tables by tuple: 67 ms, so that 32 bits are for nine years. */
+static uint32_t units(uint64_t ns)
 {
-	return &j->confirmed[flow_tuple_hash(j->config.flows, tuple) % ENTRY_SLOTS];
+	return (uint32_t)(ns >> 26);
+}
+
+static uint32_t *slot(const struct join *j, uint32_t *table, const struct tuple *tuple)
+{
+	return &table[flow_tuple_hash(j->config.flows, tuple) % ENTRY_SLOTS];
 }
 
 bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns)
 {
-	uint32_t at_ms = *confirmed_slot(j, tuple);
+	uint32_t at = *slot(j, j->confirmed, tuple);
 
-	return at_ms && (int32_t)(at_ms - (uint32_t)(since_ns / 1000000)) >= 0;
+	return at && at >= units(since_ns);
+}
+
+/* Words of this tuple were dropped a moment ago, so that the next one may not be of the next packet. */
+static bool is_crowded(const struct join *j, const struct tuple *tuple)
+{
+	uint64_t since_ns = j->now_ns - 2 * JOIN_ORPHAN_NS;
+
+	return j->crowded_ns > since_ns && *slot(j, j->crowded, tuple) >= units(since_ns);
 }
 
 /* What is known from conntrack's word. */
@@ -173,6 +192,8 @@ static struct flow *find_word(struct join *j, const struct flow *f)
 	bool connects = f->seen & FLOW_CONNECT;
 	uint64_t sent_after_ns = connects ? f->start_ns : f->sent_after_ns;
 
+	if (!(f->seen & FLOW_CT_ID) && is_crowded(j, &f->tuple))
+		return NULL;
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
 		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone) ||
 		    entry_is_older(j, other, sent_after_ns, connects))
@@ -237,7 +258,8 @@ static bool lacks_entry(const struct join *j, const struct flow *f, const struct
 {
 	if (f->seen & (FLOW_DESTROY | FLOW_UNTRACKED))
 		return false;
-	if (!is_entry_of(f, entry->id, entry->zone))
+	if (!is_entry_of(f, entry->id, entry->zone) ||
+	    (!(f->seen & FLOW_CT_ID) && is_crowded(j, &f->tuple)))
 		return false;
 	return entry->kind == CT_DESTROY ? can_be_its_end(j, f, entry) : !(f->seen & FLOW_NEW);
 }
@@ -352,6 +374,8 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 	ended_real_ns = entry->stop_real_ns - kept_ns;
 	if (ended_real_ns < entry->start_real_ns)
 		ended_real_ns = entry->stop_real_ns;	/* a RST took it at once */
+	if (ended_real_ns < entry->start_real_ns)
+		return;		/* the clock was set back meanwhile */
 	/* Its packet may have been read late, and the end lie before that: conntrack has its own start. */
 	if (f->seen & FLOW_NEW && f->start_ns)
 		f->end_ns = f->start_ns + (ended_real_ns - entry->start_real_ns);
@@ -400,6 +424,23 @@ static void share_entry(struct join *j, struct flow *f, const struct ct_entry *e
 	}
 }
 
+/* NULL: there are so many that this one is dropped. */
+static struct flow *orphan_of(struct join *j, const struct ct_entry *entry)
+{
+	struct flow *f = flow_by_tuple(j->config.flows, &entry->original);
+	unsigned int count = 0;
+
+	for (; f; f = flow_next_by_tuple(j->config.flows, f))
+		count += f->queue == FLOW_QUEUE_ORPHAN;
+	if (count >= ORPHANS_MAX) {
+		*slot(j, j->crowded, &entry->original) = units(j->now_ns);
+		j->crowded_ns = j->now_ns;
+		return NULL;
+	}
+	return orphan_new(j, &entry->original, entry->read_real_ns > j->now_real_ns ?
+			  entry->read_real_ns : j->now_real_ns);
+}
+
 void join_conntrack(struct join *j, const struct ct_entry *entry)
 {
 	struct flow *f;
@@ -407,13 +448,12 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 	if (entry->zone)
 		j->foreign_zone = true;
 	if (entry->kind != CT_DUMPED)
-		*confirmed_slot(j, &entry->original) = (uint32_t)(j->now_ns / 1000000);
+		*slot(j, j->confirmed, &entry->original) = units(j->now_ns);
 	f = conntrack_flow(j, entry);
 	if (!f) {
-		if (entry->kind == CT_DUMPED)
+		f = entry->kind == CT_DUMPED ? NULL : orphan_of(j, entry);
+		if (!f)
 			return;
-		f = orphan_new(j, &entry->original, entry->read_real_ns > j->now_real_ns ?
-			       entry->read_real_ns : j->now_real_ns);
 	}
 	entry_fill_reply(f, entry);
 	if (entry->kind != CT_DESTROY) {

@@ -7,7 +7,7 @@
 /* conntrack's entries, as far as they tell of flows. Part of the join, whose join_conntrack() is
  * here. */
 
-/* Of join.confirmed: 1 MiB, touched as it is used. */
+/* Of join.confirmed and join.crowded: 1 MiB each, touched as they are used. */
 #define ENTRY_SLOTS (1u << 18)
 
 /* Gives `f`, if conntrack has told nothing of it, what it has told of `connect`: its word may have

@@ -34,7 +34,12 @@ int join_init(struct join *j, const struct join_config *config)
 {
 	*j = (struct join) { .config = *config, .prefix_count = 1 };
 	j->confirmed = calloc(ENTRY_SLOTS, sizeof(*j->confirmed));
-	return j->confirmed ? 0 : -ENOMEM;
+	j->crowded = calloc(ENTRY_SLOTS, sizeof(*j->crowded));
+	if (j->confirmed && j->crowded)
+		return 0;
+	free(j->confirmed);
+	free(j->crowded);
+	return -ENOMEM;
 }
 
 void join_fini(struct join *j)
@@ -48,6 +53,7 @@ void join_fini(struct join *j)
 	for (unsigned int i = 1; i < j->prefix_count; i++)
 		free(j->prefixes[i]);
 	free(j->confirmed);
+	free(j->crowded);
 }
 
 void join_clock(struct join *j, uint64_t now_ns, uint64_t now_real_ns)
@@ -313,8 +319,9 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 			    !join_may_send(j, f, packet->hook) || connects++)
 				continue;
 			waiting = f;
-		} else if (!waiting && !entry_is_older(j, f, join_sent_after(j), false)) {
-			waiting = f;
+		} else if (!waiting && f->queue != FLOW_QUEUE_ORPHAN &&
+			   !entry_is_older(j, f, join_sent_after(j), false)) {
+			waiting = f;	/* what conntrack alone has told is adopted: oldest first */
 		}
 	}
 	/* Several: settle.c tells them apart, or leaves it. So it does where another network namespace may

@@ -97,8 +97,10 @@ struct join {
 	bool finishing;
 	bool evicting;			/* in the middle of a batch: absence proves nothing */
 	uint32_t *confirmed;		/* by tuple hash: when conntrack last had a word,
-					 * CLOCK_MONOTONIC in milliseconds. A tuple used again may
-					 * give it to another flow than the one that lacks it */
+					 * CLOCK_MONOTONIC in units of entry.c. A tuple used again
+					 * may give it to another flow than the one that lacks it */
+	uint32_t *crowded;		/* the same: when a word was dropped */
+	uint64_t crowded_ns;		/* when the last was, of any; 0: never */
 	char *prefixes[256];		/* [0] stands for none */
 	unsigned int prefix_count;
 	struct join_holders *holders;

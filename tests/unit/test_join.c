@@ -1421,6 +1421,135 @@ static void what_was_open_before_is_not_a_later_connects(void **state)
 	}
 }
 
+/* Without the trace: conntrack's events are read before the packets, which the kernel holds back. */
+static void the_first_word_is_the_first_packets(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	tells(w, CT_NEW, 101, 0, 0);
+	tells(w, CT_DESTROY, 101, 0, 1000);
+	tells(w, CT_NEW, 102, 0, 0);
+	packet(w, 40000, 1);
+	packet(w, 40000, 2);
+	wait_for(w, 600);
+	assert_int_equal(w->started, 2);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ended_bytes[1], 1000);
+	tells(w, CT_DESTROY, 102, 0, 2000);
+	wait_out(w);
+	assert_int_equal(w->ended, 2);
+	assert_int_equal(w->ended_bytes[2], 2000);
+}
+
+/* Somebody sends to a closed port, always from the same one. */
+static void a_flood_of_one_tuple_makes_no_chain(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	for (uint32_t id = 1; id <= 1000; id++) {
+		tells(w, CT_NEW, id, 0, 0);
+		tells(w, CT_DESTROY, id, 0, id);
+	}
+	assert_in_range(flow_count(w->flows), 1, 64);
+	/* Which of those words are of our packet, if any, nobody can tell. */
+	lives_and_dies(w, 0, 1, 40000);
+	packet(w, 40000, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, 0);
+	assert_int_equal(w->ended_bytes[1], 0);
+	wait_out(w);
+	wait_out(w);
+	tells(w, CT_NEW, 2000, 0, 0);
+	assert_int_equal(flow_count(w->flows), 1);
+}
+
+static void error(struct world *w, uint16_t sport, int number)
+{
+	struct perf_event event = {
+		.kind = PERF_SOCKET_ERROR, .time_ns = w->now_ns,
+		.error = { .tuple = to_server(sport), .error = number },
+	};
+
+	pass(w, 1000);
+	join_trace(&w->join, &event);
+}
+
+/* One process connects from the same port, over and over. */
+static void what_has_ended_is_not_kept_by_the_thousands(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	for (uint32_t n = 1; n <= 200; n++) {
+		w->started = w->ended = 0;
+		connects(w, 0, n);
+		route(w, 0, 40000);
+		error(w, 40000, EHOSTUNREACH);
+		transition(w, 0, n, TCP_SYN_SENT, TCP_CLOSE, 40000);
+		packet_of_entry(w, 40000, n, 7, 0);
+		settle(w, true);
+		assert_int_equal(w->ended, 1);
+	}
+	assert_in_range(flow_count(w->flows), 1, 64);
+}
+
+/* The first attempt from a bound port is over when the second one fails, and has not told its port yet. */
+static void an_error_is_not_that_of_an_attempt_which_had_its_own(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	for (uint32_t n = 1; n <= 2; n++) {
+		route(w, 0, 40000);
+		transition(w, 0, n, TCP_CLOSE, TCP_SYN_SENT, 40000);
+		error(w, 40000, EHOSTUNREACH);
+		transition(w, 0, n, TCP_SYN_SENT, TCP_CLOSE, 40000);
+		packet_of_entry(w, 40000, n, 7, 0);
+		wait_for(w, 6);
+		assert_int_equal(w->ended, n);
+		assert_int_equal(w->reason[n - 1], REASON_UNREACHABLE);
+	}
+}
+
+static void a_word_of_long_ago_is_none(void **state)
+{
+	struct world *w = *state;
+	struct tuple tuple = to_server(40000);
+
+	settle(w, true);
+	tells(w, CT_NEW, 101, 0, 0);
+	assert_true(join_confirmed_since(&w->join, &tuple, w->now_ns - MS));
+	assert_false(join_confirmed_since(&w->join, &tuple, w->now_ns + 100 * MS));
+	for (uint64_t days = 1; days < 200; days++)
+		assert_false(join_confirmed_since(&w->join, &tuple,
+						  w->now_ns + days * 86400000 * MS));
+}
+
+static void a_clock_set_back_makes_no_end_before_the_start(void **state)
+{
+	struct world *w = *state;
+	struct ct_entry entry = {
+		.kind = CT_DESTROY, .original = to_server(40000), .id = 101,
+		.status = IPS_ASSURED | IPS_SEEN_REPLY, .has_timestamps = true, .idle_s = 1,
+		.start_real_ns = BEGIN_NS, .stop_real_ns = BEGIN_NS - 3600 * 1000 * MS,
+	};
+	struct flow *f;
+
+	settle(w, true);
+	entry.reply = tuple_reverse(&entry.original);
+	packet(w, 40000, 1);
+	tells(w, CT_NEW, 101, 0, 0);
+	wait_for(w, 600);
+	f = flow_by_tuple(w->flows, &entry.original);
+	assert_non_null(f);
+	join_conntrack(&w->join, &entry);
+	assert_true(f->seen & FLOW_DESTROY);
+	assert_int_equal(f->end_ns, 0);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -1460,6 +1589,12 @@ int main(void)
 		TEST(who_began_after_the_connect_has_not_made_it),
 		TEST(a_lookup_before_the_next_connect_is_not_the_last_ones),
 		TEST(a_port_that_is_chosen_anew_is_not_the_last_one),
+		TEST(the_first_word_is_the_first_packets),
+		TEST(a_flood_of_one_tuple_makes_no_chain),
+		TEST(what_has_ended_is_not_kept_by_the_thousands),
+		TEST(an_error_is_not_that_of_an_attempt_which_had_its_own),
+		TEST(a_word_of_long_ago_is_none),
+		TEST(a_clock_set_back_makes_no_end_before_the_start),
 		TEST(a_process_is_looked_at_now_and_then_and_soon_if_its_user_is_another),
 		TEST(a_connection_whose_answer_was_lost_ends_as_conntrack_says),
 		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),
