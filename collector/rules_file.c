@@ -70,17 +70,54 @@ static int open_temporary(struct rules_file *file)
 	return -errno;
 }
 
+/* The content of a regular file with NUL behind it; NULL with errno set. */
+static char *read_file(int directory, const char *name, int flags)
+{
+	int fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
+	char *content = fd < 0 ? NULL : malloc(CONTENT_MAX + 1);
+	ssize_t n = 0;
+	size_t len = 0;
+	int error;
+
+	while (content && len < CONTENT_MAX &&
+	       (n = read(fd, content + len, CONTENT_MAX - len)) > 0)
+		len += (size_t)n;
+	error = errno;
+	if (content && n < 0) {
+		free(content);
+		content = NULL;
+	}
+	if (content)
+		content[len] = '\0';
+	if (fd >= 0)
+		close(fd);
+	errno = error;
+	return content;
+}
+
+/* 0: we wrote it. -ENOENT, -EEXIST: somebody else's, whatever it is, or -errno. */
+static int is_ours(int directory, const char *name)
+{
+	char *content = read_file(directory, name, O_NOFOLLOW);
+	int err = 0;
+
+	if (!content)
+		err = errno == ELOOP ? -EEXIST : -errno;
+	else if (!strstr(content, "\nflush table inet " RULESET_TABLE "\n"))
+		err = -EEXIST;
+	free(content);
+	return err;
+}
+
 int rules_file_write(struct rules_file *file, const char *path, const char *text, size_t len)
 {
-	struct stat st;
 	int fd, err;
 
 	file->directory = open_directory(path, true, file->name, sizeof(file->name));
 	if (file->directory < 0)
 		return file->directory;
-	err = -EEXIST;
-	if (fstatat(file->directory, file->name, &st, AT_SYMLINK_NOFOLLOW) == 0 &&
-	    !S_ISREG(st.st_mode))
+	err = is_ours(file->directory, file->name);
+	if (err && err != -ENOENT)
 		goto out_directory;
 	fd = open_temporary(file);
 	err = fd;
@@ -116,45 +153,18 @@ void rules_file_abandon(struct rules_file *file)
 	close(file->directory);
 }
 
-/* The content of a regular file with NUL behind it; NULL with errno set. */
-static char *read_file(int directory, const char *name, int flags)
-{
-	int fd = openat(directory, name, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC | flags);
-	char *content = NULL;
-	ssize_t n;
-	size_t len = 0;
-
-	if (fd < 0)
-		return NULL;
-	content = malloc(CONTENT_MAX + 1);
-	if (!content) {
-		close(fd);
-		return NULL;
-	}
-	while (len < CONTENT_MAX && (n = read(fd, content + len, CONTENT_MAX - len)) > 0)
-		len += (size_t)n;
-	content[len] = '\0';
-	close(fd);
-	return content;
-}
-
 int rules_file_remove(const char *path)
 {
-	char name[256], *content;
-	int directory = open_directory(path, false, name, sizeof(name)), err = 0;
+	char name[256];
+	int directory = open_directory(path, false, name, sizeof(name)), err;
 
 	if (directory < 0)
 		return directory == -ENOENT ? 0 : directory;
-	content = read_file(directory, name, O_NOFOLLOW);
-	if (!content)
-		err = errno == ENOENT ? 0 : errno == ELOOP ? -EEXIST : -errno;
-	else if (!strstr(content, "\nflush table inet " RULESET_TABLE "\n"))
-		err = -EEXIST;
-	else if (unlinkat(directory, name, 0) < 0)
+	err = is_ours(directory, name);
+	if (!err && unlinkat(directory, name, 0) < 0)
 		err = -errno;
-	free(content);
 	close(directory);
-	return err;
+	return err == -ENOENT ? 0 : err;
 }
 
 const char *rules_file_boot(void)

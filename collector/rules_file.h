@@ -13,8 +13,8 @@ struct rules_file {
 };
 
 /* Writes a temporary file beside `path`, making the last directory of `path` if it is missing.
- * 0 or -errno: -EINVAL (no file name), -ENAMETOOLONG, -EEXIST (there is something else than a
- * regular file), and open(2)'s and write(2)'s. Files left by others are never followed. */
+ * 0 or -errno: -EINVAL (no file name), -ENAMETOOLONG, -EEXIST (what is there does not look
+ * like ours), and those of open(2), read(2) and write(2). Links are not followed. */
 int rules_file_write(struct rules_file *file, const char *path, const char *text, size_t len);
 
 /* Puts it into its place, or takes it away again. */

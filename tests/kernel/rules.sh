@@ -79,6 +79,7 @@ equal "nobody else's table was touched" "$(listing)" "$before"
 
 echo "mine" >"$file"
 refused "remove leaves a file that is not ours" 1 "$file" remove --file "$file"
+refused "install replaces none" 1 "not a file that nfwho wrote" install --file "$file"
 equal "with its content" "$(cat "$file")" mine
 rm "$file"
 ln -s "$work/elsewhere" "$file"
