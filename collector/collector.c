@@ -123,6 +123,10 @@ static int open_outputs(struct collector *c)
 
 	collector_record_config(c, c->options, &config);
 	err = record_new(&c->record, &config);
+	if (err == -E2BIG) {
+		log_error("labels and tags are too long");
+		return -1;
+	}
 	if (err)
 		return fail("preparing records", err);
 	if (sinks_open(&c->sinks, c->options->outputs, c->options->output_count, error,

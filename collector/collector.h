@@ -66,7 +66,6 @@ struct collector {
 	bool counting;		/* connects are counted, for the next run */
 	bool conntrack_taken;	/* over from the last run, with what is queued */
 	bool group_taken;	/* the same */
-	bool colour;		/* text for a terminal that wants it */
 	bool reader_gone;	/* stdout's: time to stop */
 	uint32_t unread[256];	/* pids of new programs, and of new processes that connect */
 	unsigned int unread_count;

@@ -65,9 +65,12 @@ static void emit(struct collector *c, enum record_action action, const struct fl
 		len = record_ulogd(c->record, action, f, &context, line, sizeof(line));
 		hand_on(c, FORMAT_ULOGD, line, len);
 	}
-	if (formats & 1u << FORMAT_TEXT) {
-		len = record_text(c->record, action, f, &context, c->colour, line, sizeof(line));
-		hand_on(c, FORMAT_TEXT, line, len);
+	for (unsigned int text = FORMAT_TEXT; text <= FORMAT_COLOUR; text++) {
+		if (!(formats & 1u << text))
+			continue;
+		len = record_text(c->record, action, f, &context, text == FORMAT_COLOUR, line,
+				  sizeof(line));
+		hand_on(c, text, line, len);
 	}
 	c->ledger.written++;
 }
@@ -160,10 +163,12 @@ static void emit_summary(struct record_suppressed *s, void *data)
 		len = record_suppressed(c->record, s, c->join.now_real_ns, line, sizeof(line));
 		hand_on(c, FORMAT_ECS, line, len);
 	}
-	if (formats & 1u << FORMAT_TEXT) {
-		len = record_suppressed_text(c->record, s, c->join.now_ns, c->colour, line,
-					     sizeof(line));
-		hand_on(c, FORMAT_TEXT, line, len);
+	for (unsigned int text = FORMAT_TEXT; text <= FORMAT_COLOUR; text++) {
+		if (!(formats & 1u << text))
+			continue;
+		len = record_suppressed_text(c->record, s, c->join.now_ns, text == FORMAT_COLOUR,
+					     line, sizeof(line));
+		hand_on(c, text, line, len);
 	}
 }
 

@@ -85,8 +85,9 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
-	/* A reader of stdout that goes away is an EPIPE, not a death. */
+	/* A reader of stdout that goes away is an EPIPE, and a limit of a file's size an EFBIG; no death. */
 	signal(SIGPIPE, SIG_IGN);
+	signal(SIGXFSZ, SIG_IGN);
 	if (!name) {
 		usage(stderr);
 		return 2;

@@ -13,7 +13,8 @@ enum output_kind {
 };
 
 enum output_format {
-	FORMAT_DEFAULT, FORMAT_ECS, FORMAT_ULOGD, FORMAT_TEXT,
+	FORMAT_DEFAULT, FORMAT_ECS, FORMAT_ULOGD,
+	FORMAT_TEXT, FORMAT_COLOUR,	/* on a terminal text is coloured */
 	FORMAT_PACKET,		/* frames for ulogd2's UNIXSOCK: what OUTPUT_ULOGD takes */
 };
 

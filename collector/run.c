@@ -320,9 +320,8 @@ static void raise_priority(uint32_t boost)
 /* For somebody who has just started it in a terminal. */
 static void say_hello(const struct options *options)
 {
-	if (isatty(STDERR_FILENO))
-		log_info("new connections of this host are logged from now on (try: curl -s "
-			 "example.com); group %u, Ctrl-C stops", options->group);
+	log_info("new connections of this host are logged from now on (try: curl -s "
+		 "example.com); group %u, Ctrl-C stops", options->group);
 }
 
 int run_collect(struct options *options)
@@ -332,6 +331,7 @@ int run_collect(struct options *options)
 		.c = &c, .options = options, .epoll_fd = -1, .timer_fd = -1,
 		.armed_ns = UINT64_MAX, .watchdog_ns = UINT64_MAX,
 	};
+	bool watched = isatty(STDERR_FILENO);
 	int err = -1;
 
 	l.signal_fd = open_signals();
@@ -350,7 +350,8 @@ int run_collect(struct options *options)
 			l.watchdog_ns = l.now_ns;
 		err = loop_open(&l);
 		if (!err) {
-			say_hello(options);
+			if (watched)
+				say_hello(options);
 			takeover_keep(&c, &l.notify);
 			say_status(&l, notify_ready);
 			err = loop_run(&l);

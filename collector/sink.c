@@ -155,8 +155,10 @@ static int flush_one(struct sink *s)
 	ret = s->kind->flush(s);
 	if (ret == 0 || s->written != written)
 		works(s);
-	if (s->output.kind == OUTPUT_STDOUT && ret == -EPIPE)
+	if (s->output.kind == OUTPUT_STDOUT && ret == -EPIPE) {
+		s->hangup = true;	/* for good */
 		return ret;
+	}
 	if (ret < 0 && ret != -EAGAIN)
 		failed(s, -ret);
 	wait_writable(s, ret == -EAGAIN);
@@ -246,11 +248,12 @@ void sinks_lose(struct sinks *s, enum output_format format)
 		s->sinks[i]->dropped += s->sinks[i]->output.format == format;
 }
 
-enum output_format sink_format(const struct output *output)
+enum output_format sink_format(const struct sink *s, enum output_format wanted)
 {
-	if (output->format != FORMAT_DEFAULT)
-		return output->format;
-	return output->kind == OUTPUT_STDOUT && isatty(STDOUT_FILENO) ? FORMAT_TEXT : FORMAT_ECS;
+	if (wanted == FORMAT_DEFAULT)
+		wanted = s->terminal ? FORMAT_TEXT : FORMAT_ECS;
+	return wanted == FORMAT_TEXT && s->terminal && !getenv("NO_COLOR") ? FORMAT_COLOUR :
+									      wanted;
 }
 
 int sink_open(struct sink **out, const struct output *output, int epoll_fd, char *error,
@@ -269,7 +272,9 @@ int sink_open(struct sink **out, const struct output *output, int epoll_fd, char
 	s->fd = -1;
 	s->epoll_fd = epoll_fd;
 	s->kind = kinds[output->kind];
-	s->output.format = sink_format(output);
+	/* Asked once, before we are confined: with which ioctl isatty(3) asks is the C library's affair. */
+	s->terminal = output->kind == OUTPUT_STDOUT && isatty(STDOUT_FILENO);
+	s->output.format = sink_format(s, output->format);
 	ret = s->kind->open(s, error, error_size);
 	if (ret < 0)
 		sink_close(s);
@@ -344,10 +349,13 @@ int sinks_fd(const struct sinks *s)
 	return s->epoll_fd;
 }
 
+/* For somebody who may yet take it. */
 static bool anything_queued(const struct sinks *s)
 {
 	for (unsigned int i = 0; i < s->count; i++) {
-		if (s->sinks[i]->queued)
+		const struct sink *sink = s->sinks[i];
+
+		if (sink->queued && !(sink->output.kind == OUTPUT_STDOUT && sink->hangup))
 			return true;
 	}
 	return false;
@@ -358,7 +366,10 @@ void sinks_drain(struct sinks *s, unsigned int timeout_ms)
 	uint64_t end = clock_ns(CLOCK_MONOTONIC) + (uint64_t)timeout_ms * 1000000, now;
 	struct pollfd wait = { .fd = s->epoll_fd, .events = POLLIN };
 
-	while (sinks_flush(s) == 0 && anything_queued(s)) {
+	for (;;) {
+		sinks_flush(s);
+		if (!anything_queued(s))
+			return;
 		now = clock_ns(CLOCK_MONOTONIC);
 		if (now >= end)
 			return;

@@ -67,7 +67,7 @@ static int take_or_open(const struct sinks *s, const struct output *output, stru
 
 static void adjust(struct sink *sink, const struct output *output)
 {
-	sink->output.format = sink_format(output);
+	sink->output.format = sink_format(sink, output->format);
 	sink->output.size_bytes = output->size_bytes;
 	sink->output.keep = output->keep;
 	sink->output.mode = output->mode;

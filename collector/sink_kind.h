@@ -32,6 +32,7 @@ struct sink {
 	bool hangup;			/* the other side went away */
 	bool may_block;			/* stdout: the descriptor is others' too, and blocks */
 	bool hangs_up;			/* stdout: a terminal, whose going is EIO */
+	bool terminal;			/* stdout: people look at it */
 };
 
 struct sink_kind {
@@ -62,8 +63,8 @@ int sink_open(struct sink **out, const struct output *output, int epoll_fd, char
 	      size_t error_size);
 void sink_close(struct sink *s);
 
-/* What it comes down to where it was not said. */
-enum output_format sink_format(const struct output *output);
+/* What `wanted` comes down to there. */
+enum output_format sink_format(const struct sink *s, enum output_format wanted);
 
 /* Length of the first message in `data`, 0 if it is not there as a whole. */
 size_t sink_message(const struct sink *s, const char *data, size_t len);

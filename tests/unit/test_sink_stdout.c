@@ -12,6 +12,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/un.h>
+#include <sys/wait.h>
+#include <time.h>
 #include <unistd.h>
 
 #include <cmocka.h>
@@ -180,6 +183,105 @@ static void a_reader_of_stderr_that_stops_is_not_waited_for(void **state)
 	close(ends[1]);
 }
 
+/* The path of an output, taken apart, to be freed. */
+static struct output parsed(const char *text)
+{
+	struct output output;
+
+	assert_int_equal(output_parse(&output, text, error, sizeof(error)), 0);
+	return output;
+}
+
+/* Takes the first datagrams late, and ends with 0 when it has had all. */
+static pid_t read_late(int fd, unsigned int count)
+{
+	const struct timespec late = { .tv_nsec = 200000000 };
+	pid_t pid = fork();
+	char got[16];
+
+	if (pid)
+		return pid;
+	alarm(20);
+	nanosleep(&late, NULL);
+	while (count && read(fd, got, sizeof(got)) > 0)
+		count--;
+	_exit(count ? 1 : 0);
+}
+
+static void others_are_waited_for_when_the_reader_of_stdout_is_gone(void **state)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int ends[2], before, status, fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+	struct output outputs[2];
+	char text[64], directory[] = "/tmp/nfwho-test-XXXXXX";
+	struct sinks *s = NULL;
+	pid_t reader;
+
+	(void)state;
+	assert_non_null(mkdtemp(directory));
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/socket", directory);
+	snprintf(text, sizeof(text), "unix:%s", address.sun_path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&address, sizeof(address)), 0);
+	outputs[0] = parsed("stdout");
+	outputs[1] = parsed(text);
+	reader = read_late(fd, 100);
+	assert_int_equal(pipe(ends), 0);
+	before = take_stdout(ends[1]);
+	sinks_open(&s, outputs, 2, error, sizeof(error));
+	close(ends[0]);
+	for (int i = 0; i < 100; i++)
+		sinks_write(s, FORMAT_ECS, "{1}\n", 4);
+	sinks_drain(s, 10000);
+	sinks_close(s);
+	give_back(before);
+	assert_int_equal(waitpid(reader, &status, 0), reader);
+	assert_int_equal(status, 0);
+	close(ends[1]);
+	close(fd);
+	unlink(address.sun_path);
+	rmdir(directory);
+	output_fini(&outputs[0]);
+	output_fini(&outputs[1]);
+}
+
+static void colours_are_for_a_terminal_alone(void **state)
+{
+	static const char *const texts[] = { "stdout", "stdout,format=text", "stdout,format=ecs",
+					     "unix:/tmp/nfwho-never,format=text" };
+	int master = posix_openpt(O_RDWR | O_NOCTTY), terminal, before;
+	unsigned int found[2][4] = { { 0 } };
+	struct output output;
+	struct sinks *s;
+
+	(void)state;
+	assert_int_equal(grantpt(master) | unlockpt(master), 0);
+	terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(terminal >= 0);
+	before = take_stdout(terminal);
+	for (int plain = 0; plain < 2; plain++) {
+		plain ? setenv("NO_COLOR", "1", 1) : unsetenv("NO_COLOR");
+		for (int i = 0; i < 4; i++) {
+			output = parsed(texts[i]);
+			if (sinks_open(&s, &output, 1, error, sizeof(error)))
+				continue;
+			sinks_change(s, &output, 1, error, sizeof(error));
+			found[plain][i] = sinks_formats(s);
+			sinks_close(s);
+			output_fini(&output);
+		}
+	}
+	unsetenv("NO_COLOR");
+	give_back(before);
+	assert_int_equal(found[0][0], 1u << FORMAT_COLOUR);
+	assert_int_equal(found[0][1], 1u << FORMAT_COLOUR);
+	assert_int_equal(found[0][2], 1u << FORMAT_ECS);
+	assert_int_equal(found[0][3], 1u << FORMAT_TEXT);
+	assert_int_equal(found[1][0], 1u << FORMAT_TEXT);
+	assert_int_equal(found[1][1], 1u << FORMAT_TEXT);
+	close(terminal);
+	close(master);
+}
+
 static void a_queue_gives_back_what_was_put_in(void **state)
 {
 	char piece[3000];
@@ -230,6 +332,8 @@ int main(void)
 		cmocka_unit_test(a_socket_is_written_without_blocking),
 		cmocka_unit_test(a_socket_that_is_not_to_be_read_from_is_written),
 		cmocka_unit_test(a_reader_of_stderr_that_stops_is_not_waited_for),
+		cmocka_unit_test(others_are_waited_for_when_the_reader_of_stdout_is_gone),
+		cmocka_unit_test(colours_are_for_a_terminal_alone),
 		cmocka_unit_test(a_queue_gives_back_what_was_put_in),
 		cmocka_unit_test(diagnostics_escape_what_a_terminal_would_obey),
 	};
