@@ -7,11 +7,13 @@
 int check(struct options *options)
 {
 	struct checklist c = { 0 };
+	bool ours;
 
 	check_rights(&c);
 	check_confinement(&c, options);
-	sieve_describe(&c, options, check_ruleset(&c, options));
-	check_saved_rulesets(&c, options);
+	ours = check_ruleset(&c, options);
+	sieve_describe(&c, options, ours);
+	check_saved_rulesets(&c, ours);
 	check_group(&c, options);
 	check_conntrack(&c, options);
 	check_sockets(&c, options);

@@ -13,9 +13,9 @@ int check(struct options *options);
 void check_rights(struct checklist *c);
 void check_confinement(struct checklist *c, const struct options *options);
 void check_clock(struct checklist *c);
-void check_saved_rulesets(struct checklist *c, const struct options *options);
-/* Whether a `run` would make a table of its own. */
+/* Whether a `run` makes a table of its own; and what would be in its way. */
 bool check_ruleset(struct checklist *c, const struct options *options);
+void check_saved_rulesets(struct checklist *c, bool ours);
 void check_group(struct checklist *c, const struct options *options);
 void check_conntrack(struct checklist *c, const struct options *options);
 void check_sockets(struct checklist *c, const struct options *options);

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "check.h"
+#include "rules.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -42,8 +43,10 @@ static bool names_our_table(const char *path)
 	while (file && !found && fgets(line, sizeof(line), file)) {
 		const char *at = skip_word(line, "table");
 
+		if (skip_word(line, "include"))
+			found = strstr(line, RULES_DIRECTORY);
 		at = at ? skip_word(at, "inet") : NULL;
-		found = at && skip_word(at, RULESET_TABLE);
+		found |= at && skip_word(at, RULESET_TABLE);
 	}
 	if (file)
 		fclose(file);
@@ -51,21 +54,21 @@ static bool names_our_table(const char *path)
 }
 
 /* An owned table makes nft refuse the whole of a saved ruleset that holds a copy of it. */
-void check_saved_rulesets(struct checklist *c, const struct options *options)
+void check_saved_rulesets(struct checklist *c, bool ours)
 {
 	static const char *const files[] = {
 		"/etc/nftables.conf", "/etc/sysconfig/nftables.conf", "/etc/nftables.nft",
 		"/etc/nftables/main.nft", "/etc/nftables.rules", "/var/lib/nftables/rules-save",
 	};
-	bool owned = options->ruleset == RULESET_MODE_OWNED, found = false;
+	bool found = false;
 
-	if (options->ruleset != RULESET_MODE_AUTO && !owned)
+	if (!ours)
 		return;
 	for (size_t i = 0; i < sizeof(files) / sizeof(files[0]); i++) {
 		if (!names_our_table(files[i]))
 			continue;
 		found = true;
-		checklist_say(c, VERDICT_LESS, "saved ruleset", "%s holds table inet %s, and nft "
+		checklist_say(c, VERDICT_LESS, "saved ruleset", "%s has table inet %s, and nft "
 			      "refuses that file while `run` owns the table: take it out there, or "
 			      "use --ruleset static", files[i], RULESET_TABLE);
 	}

@@ -106,7 +106,8 @@ bool check_ruleset(struct checklist *c, const struct options *options)
 		checklist_say(c, VERDICT_NOT, "nf_tables", "%s%s", strerror(-err),
 			      err == -EPERM ? ": run as root" : "");
 	if (!err && (options->ruleset == RULESET_MODE_OWNED ||
-		     (options->ruleset == RULESET_MODE_AUTO && state == RULESET_ABSENT)))
+		     (options->ruleset == RULESET_MODE_AUTO &&
+		      (state == RULESET_ABSENT || state == RULESET_OWNED))))
 		ours = ruleset_may_own(r) == 1;
 	ruleset_close(r);
 	return ours;
@@ -165,7 +166,7 @@ static void check_conntrack_switch(struct checklist *c, const struct options *op
 {
 	char value = read_switch(path);
 
-	if (value == '1')
+	if (value == '1' || value == '2')
 		checklist_say(c, VERDICT_WORKS, what, "on");
 	else if (value == '\0')
 		checklist_say(c, VERDICT_LESS, what, "not known before nf_conntrack is loaded: %s "
@@ -210,6 +211,8 @@ void check_conntrack(struct checklist *c, const struct options *options)
 			       "/proc/sys/net/netfilter/nf_conntrack_acct", "bytes and packets");
 	check_conntrack_switch(c, options, "timestamps",
 			       "/proc/sys/net/netfilter/nf_conntrack_timestamp", "durations");
+	check_conntrack_switch(c, options, "events",
+			       "/proc/sys/net/netfilter/nf_conntrack_events", "word of conntrack");
 }
 
 /* How many processes there are, and how many executables we may not see. */

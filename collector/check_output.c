@@ -2,6 +2,7 @@
 #include "check.h"
 
 #include "log.h"
+#include "metrics.h"
 #include "sink.h"
 #include "ulogd.h"
 
@@ -105,10 +106,12 @@ static void check_output(struct checklist *c, const struct output *output)
 {
 	struct record_sink report = { 0 };
 	bool is_new = output->kind == OUTPUT_FILE && access(output->path, F_OK) < 0;
+	struct output here = *output;
 	struct sinks *s = NULL;
 	char error[512];
 	int err;
 
+	here.size_bytes = 0;	/* whoever rotates makes the next file: that is run's */
 	if (output->kind == OUTPUT_STDOUT) {
 		checklist_say(c, VERDICT_WORKS, "output", "stdout: these very lines");
 		return;
@@ -118,7 +121,7 @@ static void check_output(struct checklist *c, const struct output *output)
 			      "directory; `run` alone needs that made", output->target);
 		return;
 	}
-	err = sinks_open(&s, output, 1, error, sizeof(error));
+	err = sinks_open(&s, &here, 1, error, sizeof(error));
 	if (err == -EWOULDBLOCK) {
 		checklist_say(c, VERDICT_WORKS, "output", "%s: a running nfwho is writing it; no "
 			      "test record sent", output->target);
@@ -144,11 +147,26 @@ static void check_output(struct checklist *c, const struct output *output)
 	sinks_close(s);
 }
 
+static void check_metrics(struct checklist *c, const char *path)
+{
+	struct metrics m;
+	int err = metrics_open(&m, path, 0);
+
+	metrics_close(&m);
+	if (err)
+		checklist_say(c, VERDICT_NOT, "metrics", "%s: its directory: %s", path,
+			      strerror(-err));
+	else
+		checklist_say(c, VERDICT_WORKS, "metrics", "%s: its directory is there", path);
+}
+
 void check_outputs(struct checklist *c, const struct options *options)
 {
 	/* What the outputs say of themselves comes out here in lines of our own. */
 	log_set_level(LEVEL_ERROR);
 	for (unsigned int i = 0; i < options->output_count; i++)
 		check_output(c, &options->outputs[i]);
+	if (options->metrics)
+		check_metrics(c, options->metrics);
 	log_set_level((enum log_level)options->log_level);
 }

@@ -137,7 +137,6 @@ static int open_outputs(struct collector *c)
 	err = collector_want_packets(c, c->options);
 	if (err)
 		return fail("preparing packets", err);
-	c->colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
 	return 0;
 }
 
@@ -412,6 +411,7 @@ static int open_join(struct collector *c)
 		.loopback = c->options->loopback,
 		.starts_only = !collector_follows_ends(c->options),
 		.untracked_prefix = own_rules ? RULESET_PREFIX_UNTRACKED : NULL,
+		.ct_silent = c->sysctl.silent,
 		.filtered = sieve_stops,
 		.start = emit_start,
 		.end = emit_end,

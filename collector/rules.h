@@ -6,7 +6,8 @@
 
 /* `nfwho rules`: the static ruleset, for those who keep rules in files. */
 
-#define RULES_FILE "/etc/nfwho/nfwho.nft"
+#define RULES_DIRECTORY "/etc/nfwho/"
+#define RULES_FILE RULES_DIRECTORY "nfwho.nft"
 
 /* The rules these options ask for. Borrows nothing from them. */
 void rules_config(const struct options *options, struct ruleset_config *config);

@@ -112,7 +112,7 @@ const struct setting settings[] = {
 	  set_choice, AT(lookup), .words = lookups, .fixed = true },
 	{ "conntrack", "yes|no", "yes", "use conntrack: NAT, bytes and what became of a connection",
 	  set_flag, AT(conntrack), .words = yes_no, .fixed = true },
-	{ "sysctl", "yes|no", "yes", "switch conntrack accounting and timestamps on while running",
+	{ "sysctl", "yes|no", "yes", "switch conntrack accounting, timestamps, events on while running",
 	  set_flag, AT(sysctl), .words = yes_no, .fixed = true },
 	{ "flows", "N", "131072", "connections followed at once",
 	  set_u32, AT(max_flows), 1024, 1 << 24, .fixed = true },

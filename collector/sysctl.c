@@ -7,16 +7,18 @@
 #include <string.h>
 #include <unistd.h>
 
-#define COUNT 2
+#define COUNT 3
+#define EVENTS 2
 
 static const struct {
 	const char *name, *without;
 } sysctls[COUNT] = {
 	{ "nf_conntrack_acct", "ends have no bytes" },
 	{ "nf_conntrack_timestamp", "ends that only conntrack saw have no time" },
+	[EVENTS] = { "nf_conntrack_events", "conntrack tells of nothing" },
 };
 
-/* '0', '1', or -errno. */
+/* '0', '1', of events '2' (if somebody listens), or -errno. */
 static int get(const struct sysctl *s, int i)
 {
 	int fd = openat(s->directory, sysctls[i].name, O_RDONLY | O_CLOEXEC), value;
@@ -52,7 +54,7 @@ void sysctl_init(struct sysctl *s, bool allowed)
 	for (int i = 0; i < COUNT; i++) {
 		int value = get(s, i);
 
-		if (value == '1')
+		if (value == '1' || value == '2')
 			continue;
 		err = value < 0 ? value : allowed ? set(s, i, '1') : 0;
 		if (value == '0' && allowed && !err) {
@@ -66,6 +68,7 @@ void sysctl_init(struct sysctl *s, bool allowed)
 				    sysctls[i].without);
 		}
 	}
+	s->silent = get(s, EVENTS) == '0';
 }
 
 void sysctl_fini(struct sysctl *s)

@@ -4,13 +4,14 @@
 
 #include <stdbool.h>
 
-/* conntrack's accounting and timestamps, without which an end has no bytes and no exact times.
- * Entries made before they are on never get them. */
+/* conntrack's accounting, timestamps and events, without which an end has no bytes and no exact times, or
+ * nobody tells of it. Entries made before they are on never get them. */
 #define SYSCTL_DIRECTORY "/proc/sys/net/netfilter"
 
 struct sysctl {
 	int directory;		/* descriptor of it, with which they are put back; -1: not open */
-	bool changed[2];	/* by us, to be put back */
+	bool changed[3];	/* by us, to be put back */
+	bool silent;		/* events are off, and stay so */
 };
 
 /* Turns on what is off, if `allowed`, and says so. */

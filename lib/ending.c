@@ -49,7 +49,8 @@ static bool is_open(struct join *j, const struct flow *f)
 static void gather_signs(struct join *j, const struct flow *f, struct fate_signs *signs)
 {
 	*signs = (struct fate_signs) {
-		.conntrack = j->config.ct && !j->foreign_zone && !j->evicting,
+		.conntrack = j->config.ct && !j->config.ct_silent && !j->foreign_zone &&
+			     !j->evicting,
 		.tracked = j->config.own_rules && f->hook == NF_INET_LOCAL_OUT,
 		.errors_reported = j->config.errors_reported && j->config.trace && !j->evicting &&
 				   trace_complete_since(j->config.trace, f->start_ns),

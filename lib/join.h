@@ -42,6 +42,7 @@ struct join_config {
 	struct owner *owner;
 	struct trace *trace;			/* NULL: no trace */
 	struct ct *ct;				/* NULL: conntrack is not read */
+	bool ct_silent;				/* but tells of nothing (nf_conntrack_events) */
 	struct route *route;
 	struct ledger *ledger;
 

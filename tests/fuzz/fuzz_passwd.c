@@ -95,11 +95,10 @@ static bool holds(const char *text, const uint8_t *data, size_t size)
 
 static void check_rulesets(const uint8_t *data, size_t size)
 {
-	static const struct options options = { .ruleset = RULESET_MODE_AUTO };
 	struct checklist list = { 0 };
 	bool ours = holds("\nflush table inet " RULESET_TABLE "\n", data, size);
 
-	check_saved_rulesets(&list, &options);
+	check_saved_rulesets(&list, true);
 	assert(!list.less || memmem(data, size, RULESET_TABLE, strlen(RULESET_TABLE)));
 	assert(rules_file_is_included(RULES_FILE) == holds(RULES_FILE, data, size));
 	assert(rules_file_remove(RULES_FILE) == (ours ? 0 : -EEXIST));

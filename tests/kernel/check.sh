@@ -31,6 +31,29 @@ if [[ -e /var/log/nfwho ]]; then
 else
 	checks "before the service was ever started" --output file:/var/log/nfwho/nfwho.json
 fi
+here timeout 60 "$NFWHO" check --metrics "$work/none/nfwho.prom" >"$work/check" 2>"$said" </dev/null
+equal "metrics for which there is no directory: it cannot" $? 1
+check "which is said" grep -q 'metrics .*No such file' "$work/check"
+
+# What loads a table of that name at boot, with an owned one in its way.
+saved()
+{
+	echo "$1" >"$work/nftables.conf"
+	unshare --mount sh -c 'test -e /etc/nftables.conf || touch /etc/nftables.conf
+		mount --bind "$1/nftables.conf" /etc/nftables.conf && shift && exec "$@"' sh "$work" \
+		nsenter --net="/run/netns/$HERE" -- timeout 60 "$NFWHO" check --ruleset owned 2>&1 |
+		grep 'saved ruleset'
+}
+if owns_tables; then
+	check "a saved ruleset of others is not in the way" grep -q 'none holds' < \
+		<(saved 'table inet filter { }')
+	check "one that has our table is" grep -q 'less.*nftables.conf' < <(saved 'table inet nfwho { }')
+	check "as is one that includes it" grep -q 'less.*nftables.conf' < \
+		<(saved 'include "/etc/nfwho/*.nft"')
+else
+	skip "saved rulesets" "needs tables with an owner"
+fi
+
 collector_start || finish
 checks "beside a running one"
 check "the holder is named" grep -q "read by pid $collector (nfwho)" "$work/check"

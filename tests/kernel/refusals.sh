@@ -72,6 +72,34 @@ NFWHO=$work/holder collector_start && {
 	collector_stop
 }
 
+# Nobody tells of entries, then: that none was told of says nothing.
+sysctl_in "$HERE" net.netfilter.nf_conntrack_events=0
+collector_start --sysctl no
+check "events of conntrack that are off are said" grep -q 'nf_conntrack_events is 0' "$said"
+here "$load" refused --to $peer4:9 --to "[$peer6]:9" --truth "$work/truth.tsv" --count 20 --rate 100
+wait_ended 20 20
+collector_stop
+equal "without them: no connection that was refused is said to be blocked" \
+	"$(count_records '.event.reason == "blocked"')" 0
+equal "or to be anything but refused" "$(count_records '.event.action == "connection_ended" and
+	.event.reason != null and .event.reason != "refused"')" 0
+collector_start
+equal "they are switched on while it runs" "$(here cat /proc/sys/net/netfilter/nf_conntrack_events)" 1
+collector_stop
+equal "and off again" "$(here cat /proc/sys/net/netfilter/nf_conntrack_events)" 0
+sysctl_in "$HERE" net.netfilter.nf_conntrack_events=1
+
+# A limit of the size of files: the records that are beyond it are lost, and counted; nobody dies.
+printf '#!/bin/bash\nexec prlimit --fsize=65536 %q "$@"\n' "$NFWHO" >"$work/limited"
+chmod +x "$work/limited"
+NFWHO=$work/limited collector_start --conntrack no && {
+	here "$load" busy --to $peer4:80 --truth "$work/truth.tsv" --count 200 --rate 2000
+	wait_for 10 grep -q 'File too large' "$said"
+	check "a file that may grow no more is said" grep -q 'File too large' "$said"
+	equal "and it lives on" "$(gone "$collector" && echo gone)" ""
+	collector_stop
+}
+
 for trace in auto off; do
 	lesser "without CAP_SYS_PTRACE (--trace $trace)" "$(without sys_ptrace)"
 	# By its number: setpriv before 2.37 (libcap-ng 0.7) does not know the name.
