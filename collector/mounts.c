@@ -15,6 +15,7 @@
 /* As in <linux/mount.h>, which older ones lack and which cannot stand beside <sys/mount.h>. */
 #define CALL_MOUNT_SETATTR 442
 #define ATTRIBUTE_READ_ONLY 0x1
+#define ATTRIBUTE_NO_DEVICES 0x4
 
 struct attributes {
 	uint64_t set, clear, propagation, userns_fd;
@@ -26,8 +27,9 @@ static int set_attributes(const char *path, const struct attributes *attributes)
 		       sizeof(*attributes)) < 0 ? -errno : 0;
 }
 
-static const struct attributes nothing, read_only = { .set = ATTRIBUTE_READ_ONLY },
-	writable = { .clear = ATTRIBUTE_READ_ONLY };
+/* A device is written in spite of a file system that is read-only. */
+static const struct attributes nothing, writable = { .clear = ATTRIBUTE_READ_ONLY },
+	read_only = { .set = ATTRIBUTE_READ_ONLY | ATTRIBUTE_NO_DEVICES };
 
 /* A mount of its own, that stays writable. */
 static int keep_writable(const char *directory)

@@ -319,6 +319,8 @@ static int write_around(const void *with)
 		return 4;
 	if (open("/proc/sys/kernel/core_pattern", O_WRONLY | O_CLOEXEC) >= 0 || errno != EROFS)
 		return 5;
+	if (open("/dev/null", O_RDWR | O_CLOEXEC) >= 0 || errno != EACCES)
+		return 6;
 	return 0;
 }
 
