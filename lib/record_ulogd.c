@@ -47,9 +47,11 @@ static void add_timestamp(struct record *r, struct json *j, uint64_t real_ns, bo
 
 static void add_addresses(struct json *j, const struct tuple *t)
 {
+	static const union address none;
 	char text[TUPLE_ADDRESS_MAX];
 
-	json_word(j, "src_ip", tuple_address(t->family, &t->src, text));
+	if (memcmp(&t->src, &none, sizeof(none)) != 0)
+		json_word(j, "src_ip", tuple_address(t->family, &t->src, text));
 	json_word(j, "dest_ip", tuple_address(t->family, &t->dst, text));
 }
 
@@ -128,7 +130,8 @@ static void add_flow(struct json *j, const struct flow *flow, uint64_t end_real_
 	}
 	if (flow->seen & FLOW_DESTROY)
 		json_number(j, "ct.event", EVENT_DESTROY);
-	add_time(j, "flow.start.sec", "flow.start.usec", flow->start_real_ns);
+	if (flow->start_real_ns)
+		add_time(j, "flow.start.sec", "flow.start.usec", flow->start_real_ns);
 	if (end_real_ns)
 		add_time(j, "flow.end.sec", "flow.end.usec", end_real_ns);
 	json_number(j, "oob.family", t->family);

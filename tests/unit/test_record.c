@@ -369,6 +369,17 @@ static void ulogd_keys_are_flat(void **state)
 	assert_int_equal(cJSON_GetObjectItem(root, "orig.l4.dport")->valueint, 443);
 	assert_int_equal(cJSON_GetObjectItem(root, "reply.l4.sport")->valueint, 8443);
 	assert_int_equal(cJSON_GetObjectItem(root, "ct.event")->valueint, 4);
+	assert_non_null(cJSON_GetObjectItem(root, "flow.start.sec"));
+	cJSON_Delete(root);
+	/* One that was open before this run, of which conntrack kept no time. */
+	e->flow.start_real_ns = 0;
+	memset(&e->flow.tuple.src, 0, sizeof(e->flow.tuple.src));
+	len = record_ulogd(w->record, RECORD_CONNECTION_ENDED, &e->flow, &e->context, w->line,
+			   sizeof(w->line));
+	root = parse(w->line, len);
+	assert_null(cJSON_GetObjectItem(root, "flow.start.sec"));
+	assert_null(cJSON_GetObjectItem(root, "src_ip"));
+	assert_non_null(cJSON_GetObjectItem(root, "dest_ip"));
 	cJSON_Delete(root);
 }
 
