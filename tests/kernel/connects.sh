@@ -114,4 +114,31 @@ pause 0.5
 collector_stop
 wait "$loading"
 equal "what nobody logged is not called unsent" "$(count_records '.event.reason == "unsent"')" 0
+
+# The second's route is looked up, with its port, before its connect, when the thread's last is the first.
+bound_at_once()
+{
+	here python3 - "$1" "$2" "$3" <<-'EOF'
+	import socket, sys, time
+	family = socket.AF_INET6 if ":" in sys.argv[1] else socket.AF_INET
+	sockets = [socket.socket(family) for _ in range(4)]
+	for s in sockets:
+	    s.bind((sys.argv[1], 0))
+	    s.setblocking(False)
+	    s.connect_ex((sys.argv[2], 85))
+	time.sleep(float(sys.argv[3]))
+	EOF
+}
+collector_start --trace on || finish
+bound_at_once $here4 $nobody4 $((slow > 1 ? 4 : 1))
+bound_at_once $here6 $nobody6 $((slow > 1 ? 4 : 1))
+wait_ended 20 8
+collector_stop
+equal "several of one thread at once, bound first: they are named" "$(select_records '
+	.event.action == "connection_attempted"' | jq -r .process.name | grep -c ^python)" 8
+equal "IPv4: by the trace" "$(select_records '.event.action == "connection_attempted" and
+	.network.type == "ipv4"' | jq -r .nfwho.owner | sort | uniq -c | awk '{ print $1, $2 }')" "4 trace"
+equal "and fates" "$(select_records '.event.action == "connection_ended"' |
+	jq -r "\"\(.event.reason) \(.event.duration >= $((slow > 1 ? 3 : 0))900000000)\"" |
+	sort | uniq -c | awk '{ print $1, $2, $3 }')" "8 aborted true"
 finish
