@@ -213,7 +213,7 @@ static void others_are_waited_for_when_the_reader_of_stdout_is_gone(void **state
 	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	int ends[2], before, status, fd = socket(AF_UNIX, SOCK_DGRAM, 0);
 	struct output outputs[2];
-	char text[64], directory[] = "/tmp/nfwho-test-XXXXXX";
+	char text[128], directory[] = "/tmp/nfwho-test-XXXXXX";
 	struct sinks *s = NULL;
 	pid_t reader;
 
