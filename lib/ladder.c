@@ -79,16 +79,24 @@ static bool is_ahead_of_trace(struct join *j, struct flow *f)
 
 /* Where records were lost the table asks /proc, which may show the program that the process has run since
  * it connected. The exec is told of afterwards, unless that was lost, too. */
+static bool rests_on_records(const struct flow *f)
+{
+	return f->process && !f->process->seen_ns && f->process->read_begin_ns > f->start_ns;
+}
+
 static bool has_connected(const struct join *j, const struct flow *f)
 {
-	const struct process *p = f->process;
-
-	if (!p)
+	if (!f->process)
 		return true;
-	if (!process_ran_at(j->config.processes, p, f->start_ns))
-		return false;
-	return p->seen_ns || p->read_begin_ns <= f->start_ns ||
-	       trace_complete_since(j->config.trace, f->start_ns);
+	return process_ran_at(j->config.processes, f->process, f->start_ns) &&
+	       (!rests_on_records(f) || trace_complete_since(j->config.trace, f->start_ns));
+}
+
+/* Whether they are all there is not known for a moment. */
+static bool is_doubted(const struct join *j, const struct flow *f)
+{
+	return rests_on_records(f) && trace_in_doubt(j->config.trace) && !j->finishing &&
+	       !j->evicting;
 }
 
 /* False: who it was cannot be told by the trace. */
@@ -96,7 +104,7 @@ static bool start_traced(struct join *j, struct flow *f)
 {
 	if (!(f->seen & FLOW_CONNECT) || (!f->process && !(f->seen & FLOW_KERNEL)))
 		return false;
-	if (is_ahead_of_trace(j, f)) {
+	if (is_ahead_of_trace(j, f) || is_doubted(j, f)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
 	} else if (has_connected(j, f)) {
 		start(j, f, f->seen & FLOW_KERNEL ? OWNER_KERNEL : OWNER_TRACE);
@@ -223,7 +231,7 @@ void ladder_lookups_add(struct join *j, struct ladder_lookups *l, struct flow *f
 /* Nobody on this host connected it, as far as can be told here; unsure: it may be somebody's. */
 static void start_unowned(struct join *j, struct flow *f, bool unsure)
 {
-	if (f->hook == NF_INET_PRE_ROUTING && !unsure) {
+	if (f->hook == NF_INET_PRE_ROUTING && !unsure && !(f->seen & FLOW_CONNECT)) {
 		/* The hook is there for containers' connections; this one came from outside. */
 		j->undecided--;
 		j->config.ledger->filtered++;
