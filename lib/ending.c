@@ -19,7 +19,18 @@
 
 static bool conntrack_will_tell(const struct join *j, const struct flow *f)
 {
-	return j->config.ct && !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
+	return j->config.ct && !j->config.ct_silent &&
+	       !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
+}
+
+/* Nobody may tell of its end: it was open before this run; or the trace has not seen it connect, and
+ * conntrack has no entry of it, or one without a voice (net.netfilter.nf_conntrack_events). */
+static bool is_to_be_watched(const struct join *j, const struct flow *f)
+{
+	if ((f->seen & (FLOW_RESUMED | FLOW_PACKET)) == FLOW_RESUMED)
+		return fate_answered(f) || tuple_is_datagram(&f->tuple);
+	return fate_answered(f) && !(f->skaddr && j->config.trace) &&
+	       !(flow_has_entry(f) && conntrack_will_tell(j, f));
 }
 
 /* Another flow with this tuple has been confirmed: it may be this one that was meant. */
@@ -197,8 +208,7 @@ void ending_follow(struct join *j, struct flow *f, bool patient)
 			flow_enqueue(flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
 		else
 			join_end(j, f);
-	} else if ((f->seen & (FLOW_RESUMED | FLOW_PACKET)) == FLOW_RESUMED &&
-		   (fate_answered(f) || tuple_is_datagram(&f->tuple))) {
+	} else if (is_to_be_watched(j, f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_WATCHED, j->now_ns + RESUME_WATCH_NS);
 	} else if (fate_answered(f) && !is_forgotten(f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_OPEN, j->now_ns);

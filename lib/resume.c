@@ -255,7 +255,8 @@ static void look_after(struct join *j, struct flow *f)
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_WATCHED, j->now_ns + RESUME_WATCH_NS);
 	if (!datagram && join_lives(j, f))
 		return;
-	stands = ct_lookup(j->config.ct, &f->tuple, &entry) == 0 && entry.id == f->ct_id;
+	stands = j->config.ct && ct_lookup(j->config.ct, &f->tuple, &entry) == 0 &&
+		 f->seen & FLOW_CT_ID && entry.id == f->ct_id;
 	if (stands && datagram)
 		return;
 	if (stands)

@@ -77,12 +77,18 @@ sysctl_in "$HERE" net.netfilter.nf_conntrack_events=0
 collector_start --sysctl no
 check "events of conntrack that are off are said" grep -q 'nf_conntrack_events is 0' "$said"
 here "$load" refused --to $peer4:9 --to "[$peer6]:9" --truth "$work/truth.tsv" --count 20 --rate 100
-wait_ended 20 20
+here "$load" busy --to $peer4:80 --to "[$peer6]:80" --truth "$work/truth.tsv" --count 20 --rate 100
+check "without conntrack's word ends come all the same" wait_ended 20 40
 collector_stop
 equal "without them: no connection that was refused is said to be blocked" \
 	"$(count_records '.event.reason == "blocked"')" 0
 equal "or to be anything but refused" "$(count_records '.event.action == "connection_ended" and
-	.event.reason != null and .event.reason != "refused"')" 0
+	.destination.port == 9 and .event.reason != null and .event.reason != "refused"')" 0
+collector_start --sysctl no --trace off
+here "$load" busy --to $peer4:80 --to "[$peer6]:80" --truth "$work/truth.tsv" --count 4 --workers 4 \
+	--hold-ms 7000 --end close
+check "and without the trace's" wait_ended 40 4
+collector_stop
 collector_start
 equal "they are switched on while it runs" "$(here cat /proc/sys/net/netfilter/nf_conntrack_events)" 1
 collector_stop
