@@ -179,8 +179,8 @@ static bool was_read_before(const struct join *j, const struct flow *orphan, uin
 {
 	uint64_t ago_ns = j->now_ns - sent_after_ns;
 
-	if (ago_ns > SLACK_NS && j->slept_ns > SLACK_NS)
-		ago_ns = SLACK_NS;
+	if (ago_ns > JOIN_TIMER_LATE_NS && j->slept_ns > SLACK_NS)
+		ago_ns = JOIN_TIMER_LATE_NS;
 	return orphan->start_real_ns + SLACK_NS + ago_ns < j->now_real_ns;
 }
 
@@ -216,6 +216,8 @@ void entry_adopt(struct join *j, struct flow *f)
 	if (!from)
 		return;
 	copy_word(f, from);
+	if (tuple_is_datagram(&f->tuple))
+		f->seen |= from->seen & FLOW_ANSWERED;
 	if (!f->end_ns && !(from->seen & FLOW_CONNECT) && from->end_ns)
 		f->end_ns = from->end_ns > f->start_ns ? from->end_ns : f->start_ns;
 	if (is_orphan(from))

@@ -51,6 +51,7 @@ struct world {
 	bool filter;			/* leaves out what goes from port 40000 */
 	unsigned int started, ended, open;
 	uint64_t ended_number;		/* of the last end */
+	bool ended_answered;
 	uint64_t ended_bytes[8];	/* of each end, by its packet's sequence number */
 	uint32_t seq[8];		/* of each start: which packet it was */
 	uint32_t owner_pid[8];		/* 0: unnamed */
@@ -76,6 +77,7 @@ static void take_end(struct flow *f, void *data)
 
 	assert_true(w->ended < 8);
 	w->ended_number = f->number;
+	w->ended_answered = f->seen & FLOW_ANSWERED;
 	w->ended_bytes[f->tcp_seq % 8] = f->seen & FLOW_COUNTERS ? f->bytes[0] : 0;
 	w->reason[w->ended++] = f->reason;
 }
@@ -1085,6 +1087,44 @@ static void nor_who_may_have_where_that_may_be_lost(void **state)
 	expect(w, 1, -1);
 }
 
+/* A ring that was nearly full: whether something is missing its next record tells. */
+static void a_doubt_that_is_settled_costs_no_name(void **state)
+{
+	struct world *w = *state;
+	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
+	struct perf_event doubt = { .kind = PERF_DOUBT }, whole = { .kind = PERF_WHOLE };
+
+	settle(w, true);
+	assert_non_null(p);
+	process_read(w->processes, p);
+	p->read_begin_ns = p->read_end_ns = w->now_ns + MS;
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	join_trace(&w->join, &doubt);
+	wait_for(w, 20);
+	assert_int_equal(w->started, 0);
+	join_trace(&w->join, &whole);
+	wait_for(w, 20);
+	assert_int_equal(w->started, 1);
+	expect(w, 1, 0);
+}
+
+/* What is logged at prerouting and was connected here is a container's, whoever it was. */
+static void a_containers_connect_is_written_without_a_name(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	connects(w, GONE, 1);
+	route(w, GONE, 40000);
+	passes(w, NF_INET_PRE_ROUTING, 40000, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->rung[0], OWNER_NONE);
+	assert_int_equal(w->ledger.filtered, 0);
+}
+
 /* The table knows a process that has this pid since: of the one that connected nothing is known. */
 static void who_began_after_the_connect_has_not_made_it(void **state)
 {
@@ -1442,6 +1482,27 @@ static void the_first_word_is_the_first_packets(void **state)
 	assert_int_equal(w->ended_bytes[2], 2000);
 }
 
+/* conntrack knows of the answer to a datagram before its packet is read. */
+static void a_datagram_keeps_its_answer(void **state)
+{
+	struct world *w = *state;
+	struct ct_entry entry = { .id = 101, .status = IPS_SEEN_REPLY };
+
+	server.protocol = IPPROTO_UDP;
+	settle(w, true);
+	entry.original = to_server(40000);
+	entry.reply = tuple_reverse(&entry.original);
+	entry.read_real_ns = w->now_ns;
+	entry.kind = CT_NEW;
+	join_conntrack(&w->join, &entry);
+	entry.kind = CT_DESTROY;
+	join_conntrack(&w->join, &entry);
+	packet(w, 40000, 1);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_true(w->ended_answered);
+}
+
 /* Somebody sends to a closed port, always from the same one. */
 static void a_flood_of_one_tuple_makes_no_chain(void **state)
 {
@@ -1586,10 +1647,13 @@ int main(void)
 		TEST(what_proc_says_later_than_the_trace_waits_for_the_next_reading),
 		TEST(who_ran_another_program_when_it_connected_is_not_named),
 		TEST(nor_who_may_have_where_that_may_be_lost),
+		TEST(a_doubt_that_is_settled_costs_no_name),
+		TEST(a_containers_connect_is_written_without_a_name),
 		TEST(who_began_after_the_connect_has_not_made_it),
 		TEST(a_lookup_before_the_next_connect_is_not_the_last_ones),
 		TEST(a_port_that_is_chosen_anew_is_not_the_last_one),
 		TEST(the_first_word_is_the_first_packets),
+		TEST(a_datagram_keeps_its_answer),
 		TEST(a_flood_of_one_tuple_makes_no_chain),
 		TEST(what_has_ended_is_not_kept_by_the_thousands),
 		TEST(an_error_is_not_that_of_an_attempt_which_had_its_own),
