@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/timex.h>
+#include <unistd.h>
 
 void check_clock(struct checklist *c)
 {
@@ -44,7 +45,7 @@ static bool names_our_table(const char *path)
 		const char *at = skip_word(line, "table");
 
 		if (skip_word(line, "include"))
-			found = strstr(line, RULES_DIRECTORY);
+			found = strstr(line, RULES_DIRECTORY) && access(RULES_FILE, F_OK) == 0;
 		at = at ? skip_word(at, "inet") : NULL;
 		found |= at && skip_word(at, RULESET_TABLE);
 	}

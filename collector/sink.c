@@ -156,6 +156,7 @@ static int flush_one(struct sink *s)
 	if (ret == 0 || s->written != written)
 		works(s);
 	if (s->output.kind == OUTPUT_STDOUT && ret == -EPIPE) {
+		sink_disconnect(s);
 		s->hangup = true;	/* for good */
 		return ret;
 	}

@@ -38,9 +38,9 @@ check "which is said" grep -q 'metrics .*No such file' "$work/check"
 # What loads a table of that name at boot, with an owned one in its way.
 saved()
 {
-	echo "$1" >"$work/nftables.conf"
-	unshare --mount sh -c 'test -e /etc/nftables.conf || touch /etc/nftables.conf
-		mount --bind "$1/nftables.conf" /etc/nftables.conf && shift && exec "$@"' sh "$work" \
+	[[ -e $work/etc ]] || { cp -a /etc "$work" && mkdir -p "$work/etc/nfwho"; } || return
+	echo "$1" >"$work/etc/nftables.conf"
+	unshare --mount sh -c 'mount --bind "$1/etc" /etc && shift && exec "$@"' sh "$work" \
 		nsenter --net="/run/netns/$HERE" -- timeout 60 "$NFWHO" check --ruleset owned 2>&1 |
 		grep 'saved ruleset'
 }
@@ -48,6 +48,9 @@ if owns_tables; then
 	check "a saved ruleset of others is not in the way" grep -q 'none holds' < \
 		<(saved 'table inet filter { }')
 	check "one that has our table is" grep -q 'less.*nftables.conf' < <(saved 'table inet nfwho { }')
+	check "nor is one that would include it, were it there" grep -q 'none holds' < \
+		<(rm -f "$work/etc/nfwho/nfwho.nft"; saved 'include "/etc/nfwho/*.nft"')
+	touch "$work/etc/nfwho/nfwho.nft"
 	check "as is one that includes it" grep -q 'less.*nftables.conf' < \
 		<(saved 'include "/etc/nfwho/*.nft"')
 else
