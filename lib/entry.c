@@ -192,8 +192,6 @@ static struct flow *find_word(struct join *j, const struct flow *f)
 	bool connects = f->seen & FLOW_CONNECT;
 	uint64_t sent_after_ns = connects ? f->start_ns : f->sent_after_ns;
 
-	if (!(f->seen & FLOW_CT_ID) && is_crowded(j, &f->tuple))
-		return NULL;
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
 		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone) ||
 		    entry_is_older(j, other, sent_after_ns, connects))
@@ -212,6 +210,10 @@ void entry_adopt(struct join *j, struct flow *f)
 
 	if (f->seen & (FLOW_NEW | FLOW_DESTROY | FLOW_UNTRACKED))
 		return;
+	if (!(f->seen & FLOW_CT_ID) && is_crowded(j, &f->tuple)) {
+		f->seen |= FLOW_CT_LOST;
+		return;
+	}
 	from = find_word(j, f);
 	if (!from)
 		return;

@@ -1521,6 +1521,7 @@ static void a_flood_of_one_tuple_makes_no_chain(void **state)
 	assert_int_equal(w->started, 1);
 	expect(w, 1, 0);
 	assert_int_equal(w->ended_bytes[1], 0);
+	assert_int_equal(w->ledger.ends_uncertain, 1);
 	wait_out(w);
 	wait_out(w);
 	tells(w, CT_NEW, 2000, 0, 0);
