@@ -12,7 +12,7 @@ flock fsconfig fsmount fsopen fstatfs getcwd getdents64 getrandom getsockname ge
 mount mount_setattr munmap newfstatat openat perf_event_open poll prctl pread64 prlimit64 read readlink
 readlinkat recvmmsg recvmsg renameat sched_setattr seccomp sendto setsockopt signalfd4 socket timerfd_create
 timerfd_settime unlinkat unshare write'
-working='close epoll_wait getsockopt ioctl newfstatat openat pread64 read readlinkat
+working='close epoll_wait getsockopt newfstatat openat pread64 read readlinkat
 recvmmsg recvmsg renameat sendto timerfd_settime unlinkat write'
 
 # Those of the start without which there is none.
