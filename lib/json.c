@@ -75,6 +75,17 @@ void json_close_array(struct json *j)
 	put_char(j, ']');
 }
 
+#define DEL 0x7f
+/* U+0080 to U+009F begin with it. */
+#define C1_LEAD 0xc2
+
+/* JSON leaves DEL and C1 as they are; terminals obey them. */
+static bool is_c1(const char *text)
+{
+	return (unsigned char)text[0] == C1_LEAD && (unsigned char)text[1] >= 0x80 &&
+	       (unsigned char)text[1] < 0xa0;
+}
+
 /* The letter after the backslash; 'u' for controls that have none; 0 where no escape is needed. */
 static char escape_of(unsigned char c)
 {
@@ -83,6 +94,8 @@ static char escape_of(unsigned char c)
 
 	if (c == '"' || c == '\\')
 		return c;
+	if (c == DEL)
+		return 'u';
 	if (c >= 0x20)
 		return 0;
 	return controls[c] ? controls[c] : 'u';
@@ -141,10 +154,13 @@ void json_add_text(struct json *j, const void *bytes, size_t len)
 			put_escape(j, at[i], escape);
 		} else {
 			n = utf8_next(at + i, len - i, &valid);
-			if (valid)
+			if (valid && (n != 2 || !is_c1((const char *)at + i)))
 				continue;
 			put(j, (const char *)at + plain, i - plain);
-			put(j, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT));
+			if (valid)
+				put_escape(j, at[i + 1], 'u');
+			else
+				put(j, UTF8_REPLACEMENT, strlen(UTF8_REPLACEMENT));
 		}
 		plain = i + n;
 	}
@@ -198,10 +214,40 @@ int json_finish(struct json *j)
 	return j->full ? -ENOSPC : j->at - j->start - 1;
 }
 
-static size_t printed_size(unsigned char c)
+bool json_escape_controls(char *text, size_t size)
 {
-	char escape = escape_of(c);
+	size_t len = strlen(text), more = 0;
+	struct json j;
+	char *at;
 
+	for (size_t i = 0; i < len; i++)
+		more += is_c1(text + i) ? 4 : text[i] == DEL ? 5 : 0;
+	if (!more)
+		return true;
+	if (len + more >= size)
+		return false;
+	/* From behind what is yet to be written. */
+	at = memmove(text + more, text, len + 1);
+	json_init(&j, text, size);
+	for (; *at; at++) {
+		if (is_c1(at))
+			put_escape(&j, (unsigned char)*++at, 'u');
+		else if (*at == DEL)
+			put_escape(&j, DEL, 'u');
+		else
+			put_char(&j, *at);
+	}
+	put_char(&j, '\0');
+	return true;
+}
+
+/* Of the first byte; what escapes a C1 control stands for both of its bytes. */
+static size_t printed_size(const char *text)
+{
+	char escape = escape_of((unsigned char)*text);
+
+	if (is_c1(text))
+		return 5;
 	return !escape ? 1 : escape == 'u' ? 6 : 2;
 }
 
@@ -210,7 +256,7 @@ size_t json_printed(const char *text)
 	size_t printed = 0;
 
 	for (; *text; text++)
-		printed += printed_size(*text);
+		printed += printed_size(text);
 	return printed;
 }
 
@@ -218,8 +264,8 @@ bool json_fit(char *text, size_t max)
 {
 	size_t printed = 0, len = 0, back;
 
-	while (text[len] && printed + printed_size(text[len]) <= max)
-		printed += printed_size(text[len++]);
+	while (text[len] && printed + printed_size(text + len) <= max)
+		printed += printed_size(text + len++);
 	if (!text[len])
 		return false;
 	for (back = len; back > len / 2 && text[back] != ' '; back--)

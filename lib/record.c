@@ -216,7 +216,8 @@ int record_print(cJSON *root, char *buf, size_t size)
 		return -ENOMEM;
 	}
 	/* The spare bytes are cJSON's own wish, beside the newline's. */
-	if (!root || size < 8 || !cJSON_PrintPreallocated(root, buf, size - 1, false)) {
+	if (!root || size < 8 || !cJSON_PrintPreallocated(root, buf, size - 1, false) ||
+	    !json_escape_controls(buf, size - 1)) {
 		cJSON_Delete(root);
 		return -ENOSPC;
 	}

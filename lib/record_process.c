@@ -290,7 +290,8 @@ static size_t print_open(cJSON *root, const char *last, char buf[static RECORD_F
 	size_t len = 0;
 
 	if (cJSON_HasObjectItem(root, last) &&
-	    cJSON_PrintPreallocated(root, buf, RECORD_FRAGMENT_MAX, false)) {
+	    cJSON_PrintPreallocated(root, buf, RECORD_FRAGMENT_MAX, false) &&
+	    json_escape_controls(buf, RECORD_FRAGMENT_MAX)) {
 		len = strlen(buf) - 3;
 		memmove(buf, buf + 1, len);
 	}

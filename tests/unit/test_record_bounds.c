@@ -61,6 +61,9 @@ static void expect_line(struct world *w, const char *line, int len)
 
 	assert_true(len > 0 && len <= RECORD_MAX);
 	assert_ptr_equal(strchr(line, '\n'), line + len - 1);
+	for (int i = 0; i < len - 1; i++)
+		assert_false((unsigned char)line[i] < 0x20 || line[i] == 0x7f ||
+			     ((unsigned char)line[i] == 0xc2 && (unsigned char)line[i + 1] < 0xa0));
 	root = cJSON_Parse(line);
 	assert_non_null(root);
 	cJSON_Delete(root);
@@ -186,7 +189,8 @@ static void widest_numbers(struct example *e)
 static void the_longest_of_everything_fits_a_line(void **state)
 {
 	static const char *const units[] = { "\001", "\"", "x", "\xff", "\xe2\x82\xac", " ", "/",
-					     "a=", "\xf0\x9f\x98\x80", "\\" };
+					     "a=", "\xf0\x9f\x98\x80", "\\", "\x7f", "\xc2\x9b",
+					     "\xc2\x9b\xc2" };
 	struct world *w = *state;
 	uint32_t holders[OWNER_HOLDERS_MAX];
 	char *text = malloc(LONG + 8);
