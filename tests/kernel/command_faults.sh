@@ -81,6 +81,7 @@ check_fails()
 	case $status in
 	0) ;;
 	1 | 3) grep -q '^less\|^NO' "$work/out" || problem "it does not say what it cannot" ;;
+	2) grep -q '^nfwho: .*nfwho\.conf: ' "$said" || problem "it ends without a word" ;;
 	*) problem "it ends with status $status" ;;
 	esac
 	[[ $(left_behind) == "$clean" ]] || problem "it leaves $(left_behind)"
