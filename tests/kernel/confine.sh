@@ -127,7 +127,7 @@ confinement "with the trace" --trace on
 equal "conntrack's settings are put back" \
 	"$(here cat /proc/sys/net/netfilter/nf_conntrack_acct)" 0
 # Of 18 at once a search that may use a fifth of the time finds not all on an emulated machine.
-((slow > 1)) && named=27
+((slow > 1)) && named=54
 confinement "without the trace" --trace off
 check "datagrams arrived" grep -q connection_attempted "$work/datagram.out"
 check "the stream arrived" grep -q connection_attempted "$work/stream.out"
