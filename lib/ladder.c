@@ -67,36 +67,31 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 	ending_follow(j, f, !j->finishing);
 }
 
-/* /proc has shown its process later than the trace has been read: the next reading tells whether it was
- * another program. */
+/* Where records were lost the table asks /proc, which may show the program that the process has run since
+ * it connected. */
+static bool is_shown_since(const struct flow *f)
+{
+	return f->process && !f->process->seen_ns && f->process->read_begin_ns > f->start_ns;
+}
+
+/* /proc has shown its process later than the trace has been read, or while nobody knows whether all was:
+ * the next reading tells whether it was another program. */
 static bool is_ahead_of_trace(struct join *j, struct flow *f)
 {
 	if (j->finishing || j->evicting || !f->process)
 		return false;
 	process_read(j->config.processes, f->process);
-	return process_is_ahead(f->process, j->now_ns);
+	return process_is_ahead(f->process, j->now_ns) ||
+	       (is_shown_since(f) && trace_in_doubt(j->config.trace));
 }
 
-/* Where records were lost the table asks /proc, which may show the program that the process has run since
- * it connected. The exec is told of afterwards, unless that was lost, too. */
-static bool rests_on_records(const struct flow *f)
-{
-	return f->process && !f->process->seen_ns && f->process->read_begin_ns > f->start_ns;
-}
-
+/* The exec of another program is told of afterwards, unless that was lost, too. */
 static bool has_connected(const struct join *j, const struct flow *f)
 {
 	if (!f->process)
 		return true;
 	return process_ran_at(j->config.processes, f->process, f->start_ns) &&
-	       (!rests_on_records(f) || trace_complete_since(j->config.trace, f->start_ns));
-}
-
-/* Whether they are all there is not known for a moment. */
-static bool is_doubted(const struct join *j, const struct flow *f)
-{
-	return rests_on_records(f) && trace_in_doubt(j->config.trace) && !j->finishing &&
-	       !j->evicting;
+	       (!is_shown_since(f) || trace_complete_since(j->config.trace, f->start_ns));
 }
 
 /* False: who it was cannot be told by the trace. */
@@ -104,7 +99,7 @@ static bool start_traced(struct join *j, struct flow *f)
 {
 	if (!(f->seen & FLOW_CONNECT) || (!f->process && !(f->seen & FLOW_KERNEL)))
 		return false;
-	if (is_ahead_of_trace(j, f) || is_doubted(j, f)) {
+	if (is_ahead_of_trace(j, f)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_HELD, j->now_ns + JOIN_HELD_NS);
 	} else if (has_connected(j, f)) {
 		start(j, f, f->seen & FLOW_KERNEL ? OWNER_KERNEL : OWNER_TRACE);

@@ -41,6 +41,11 @@ uint64_t process_ticks(struct process_table *t, uint64_t time_ns)
 	return (time_ns + t->boot_offset_ns) / t->ns_per_tick;
 }
 
+bool process_starts_after(struct process_table *t, const struct process *p, uint64_t time_ns)
+{
+	return p->known & PROCESS_START && process_ticks(t, time_ns) + 1 < p->start_ticks;
+}
+
 void process_set_start(struct process_table *t, struct process *p, uint64_t start_ticks,
 		       bool computed)
 {
@@ -203,8 +208,7 @@ bool process_is_ahead(const struct process *p, uint64_t time_ns)
 
 bool process_ran_at(struct process_table *t, const struct process *p, uint64_t time_ns)
 {
-	return p->begun_ns <= time_ns && (!(p->known & PROCESS_START) ||
-					  process_ticks(t, time_ns) + 1 >= p->start_ticks);
+	return p->begun_ns <= time_ns && !process_starts_after(t, p, time_ns);
 }
 
 struct process *process_get(struct process_table *t, uint32_t pid)

@@ -45,19 +45,13 @@ static bool is_pid(uint32_t pid)
 	return pid && pid != UINT32_MAX;
 }
 
-/* One tick of tolerance: the start is taken a little before its record. */
-static bool is_before(struct process_table *t, const struct process *p, uint64_t time_ns)
-{
-	return (p->known & PROCESS_START) && process_ticks(t, time_ns) + 1 < p->start_ticks;
-}
-
 /* The image of pid that a record of this time can be about; NULL if there is none. */
 static struct process *find(struct process_table *t, uint64_t time_ns, uint32_t pid)
 {
 	struct process *p = process_lookup(t, pid);
 
 	t->traced = true;
-	return p && !is_before(t, p, time_ns) ? p : NULL;
+	return p && !process_starts_after(t, p, time_ns) ? p : NULL;
 }
 
 static const char *name_of(struct process_table *t, const struct process *p, uint32_t tid)
@@ -128,7 +122,7 @@ void process_fork(struct process_table *t, uint64_t time_ns, uint32_t pid, uint3
 			process_image_set_parent(before, parent);
 		return;
 	}
-	if (before && is_before(t, before, time_ns))
+	if (before && process_starts_after(t, before, time_ns))
 		return;
 	child = process_image_new(pid);
 	if (!child) {

@@ -38,7 +38,7 @@
 struct thread {
 	uint32_t tid;
 	be16 sport;		/* of the last of them */
-	bool looked_up, again;	/* there was one, there were several */
+	uint16_t lookups;	/* how many there were: 0, 1, or more */
 	uint64_t number;
 	struct flow *flow;
 };
@@ -87,7 +87,7 @@ static void remember_thread(struct trace *t, uint32_t tid, struct flow *f)
 	if (last && thread->number == last->number) {
 		if (thread->tid != tid)
 			last->seen |= FLOW_ROUTE_MISSED;
-		else if (thread->looked_up && !thread->again && thread->sport == f->tuple.sport)
+		else if (thread->lookups == 1 && thread->sport == f->tuple.sport)
 			last->seen &= ~(uint32_t)FLOW_ROUTE_MISSED;	/* it was this one's */
 	}
 	*thread = (struct thread) { .tid = tid, .number = f->number, .flow = f };
@@ -286,8 +286,8 @@ static void route_found(struct trace *t, const struct perf_event *event, trace_h
 		return;
 	if (f->tuple.sport && f->tuple.sport != event->route.tuple.sport) {
 		f->seen |= FLOW_ROUTE_MISSED;
-		thread->again = thread->looked_up;
-		thread->looked_up = true;
+		if (thread->lookups < 2)
+			thread->lookups++;
 		thread->sport = event->route.tuple.sport;
 		return;
 	}

@@ -40,34 +40,43 @@ static void pass_over(struct join *j, struct flow *f)
 	join_flow_free(j, f);
 }
 
+/* Nothing that its packet could be in was lost, or is not logged; it was made here, to leave this host. */
+static bool surely_never_left(struct join *j, struct flow *f)
+{
+	if (!join_is_logged(j, f->tuple.protocol) || !j->config.output_logged ||
+	    !(f->seen & FLOW_CLOSED) || f->seen & (FLOW_ANSWERED | FLOW_NEW | FLOW_DESTROY) ||
+	    f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
+	    j->config.rules_limit || (j->unlogged_ns && f->start_ns >= j->unlogged_ns))
+		return false;
+	return trace_complete_since(j->config.trace, f->start_ns) && is_from_here(j, f) &&
+	       !tuple_is_loopback(&f->tuple) &&
+	       route_is_local(j->config.route, &f->tuple) == 0 && !may_have_left(j, f);
+}
+
 /* A connect without a packet, over or still silent. */
 void unsent_decide(struct join *j, struct flow *f)
 {
-	bool from_here = is_from_here(j, f);
 	unsigned int newer;
 
 	if (!j->finishing && match_undecided(j, &f->tuple, 0, &newer)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_ORPHAN_NS);
 		return;
 	}
-
-	if (f->process && !process_ran_at(j->config.processes, f->process, f->start_ns)) {
-		process_unref(f->process);
-		f->process = NULL;
-	}
-	if (!join_is_logged(j, f->tuple.protocol) || !j->config.output_logged ||
-	    !(f->seen & FLOW_CLOSED) || f->seen & (FLOW_ANSWERED | FLOW_NEW | FLOW_DESTROY) ||
-	    f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
-	    j->config.rules_limit || (j->unlogged_ns && f->start_ns >= j->unlogged_ns) ||
-	    !trace_complete_since(j->config.trace, f->start_ns) || !from_here ||
-	    tuple_is_loopback(&f->tuple) || route_is_local(j->config.route, &f->tuple) != 0 ||
-	    join_filtered(j, f) || may_have_left(j, f)) {
+	if (!surely_never_left(j, f)) {
 		pass_over(j, f);
 		return;
 	}
 	/* It has just been read, perhaps as its next program (see ladder.c). */
 	if (!j->finishing && f->process && process_is_ahead(f->process, j->now_ns)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNSENT, j->now_ns + JOIN_HELD_NS);
+		return;
+	}
+	if (f->process && !process_ran_at(j->config.processes, f->process, f->start_ns)) {
+		process_unref(f->process);
+		f->process = NULL;
+	}
+	if (join_filtered(j, f)) {
+		pass_over(j, f);
 		return;
 	}
 	f->hook = NF_INET_LOCAL_OUT;

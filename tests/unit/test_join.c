@@ -1023,19 +1023,28 @@ static uint64_t monotonic_ns(void)
 	return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
 }
 
-/* Its program may have been another when it connected: the exec is not read yet. */
-static void what_proc_says_later_than_the_trace_waits_for_the_next_reading(void **state)
+/* Process 0 connects, and was read so long after that. */
+static struct process *connects_and_is_read(struct world *w, uint64_t begin_ns, uint64_t end_ns)
 {
-	struct world *w = *state;
 	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
 
 	settle(w, true);
 	assert_non_null(p);
 	process_read(w->processes, p);
-	p->read_end_ns = w->now_ns + MS;
+	p->read_begin_ns = w->now_ns + begin_ns;
+	p->read_end_ns = w->now_ns + end_ns;
 	connects(w, 0, 1);
 	route(w, 0, 40000);
 	packet(w, 40000, 1);
+	return p;
+}
+
+/* Its program may have been another when it connected: the exec is not read yet. */
+static void what_proc_says_later_than_the_trace_waits_for_the_next_reading(void **state)
+{
+	struct world *w = *state;
+
+	connects_and_is_read(w, 0, MS);
 	settle(w, true);
 	assert_int_equal(w->started, 0);
 	pass(w, JOIN_HELD_NS);
@@ -1048,16 +1057,8 @@ static void what_proc_says_later_than_the_trace_waits_for_the_next_reading(void 
 static void who_ran_another_program_when_it_connected_is_not_named(void **state)
 {
 	struct world *w = *state;
-	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
 
-	settle(w, true);
-	assert_non_null(p);
-	process_read(w->processes, p);
-	p->read_begin_ns = w->now_ns + 2 * MS;
-	p->read_end_ns = w->now_ns + 3 * MS;
-	connects(w, 0, 1);
-	route(w, 0, 40000);
-	packet(w, 40000, 1);
+	connects_and_is_read(w, 2 * MS, 3 * MS);
 	settle(w, true);
 	pass(w, MS);
 	process_exec(w->processes, w->now_ns, (uint32_t)w->pid[0], "/bin/another");
@@ -1070,16 +1071,9 @@ static void who_ran_another_program_when_it_connected_is_not_named(void **state)
 static void nor_who_may_have_where_that_may_be_lost(void **state)
 {
 	struct world *w = *state;
-	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
 	struct perf_event lost = { .kind = PERF_LOST, .lost.count = 1 };
 
-	settle(w, true);
-	assert_non_null(p);
-	process_read(w->processes, p);
-	p->read_begin_ns = p->read_end_ns = w->now_ns + MS;
-	connects(w, 0, 1);
-	route(w, 0, 40000);
-	packet(w, 40000, 1);
+	connects_and_is_read(w, MS, MS);
 	lost.time_ns = w->now_ns;
 	join_trace(&w->join, &lost);
 	wait_out(w);
@@ -1091,16 +1085,9 @@ static void nor_who_may_have_where_that_may_be_lost(void **state)
 static void a_doubt_that_is_settled_costs_no_name(void **state)
 {
 	struct world *w = *state;
-	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
 	struct perf_event doubt = { .kind = PERF_DOUBT }, whole = { .kind = PERF_WHOLE };
 
-	settle(w, true);
-	assert_non_null(p);
-	process_read(w->processes, p);
-	p->read_begin_ns = p->read_end_ns = w->now_ns + MS;
-	connects(w, 0, 1);
-	route(w, 0, 40000);
-	packet(w, 40000, 1);
+	connects_and_is_read(w, MS, MS);
 	join_trace(&w->join, &doubt);
 	wait_for(w, 20);
 	assert_int_equal(w->started, 0);
@@ -1129,13 +1116,8 @@ static void a_containers_connect_is_written_without_a_name(void **state)
 static void who_began_after_the_connect_has_not_made_it(void **state)
 {
 	struct world *w = *state;
-	struct process *p = process_find(w->processes, (uint32_t)w->pid[0], 0);
+	struct process *p = connects_and_is_read(w, 0, 0);
 
-	settle(w, true);
-	assert_non_null(p);
-	connects(w, 0, 1);
-	route(w, 0, 40000);
-	packet(w, 40000, 1);
 	p->start_ticks = (w->now_ns / MS + 1000) / 10;
 	settle(w, true);
 	wait_out(w);
