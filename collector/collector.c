@@ -101,6 +101,11 @@ void collector_record_config(const struct collector *c, const struct options *op
 	};
 }
 
+const char *collector_record_error(int err)
+{
+	return err == -E2BIG ? "labels and tags are too long" : strerror(-err);
+}
+
 int collector_want_packets(struct collector *c, const struct options *options)
 {
 	bool wanted = false;
@@ -123,12 +128,10 @@ static int open_outputs(struct collector *c)
 
 	collector_record_config(c, c->options, &config);
 	err = record_new(&c->record, &config);
-	if (err == -E2BIG) {
-		log_error("labels and tags are too long");
+	if (err) {
+		log_error("preparing records: %s", collector_record_error(err));
 		return -1;
 	}
-	if (err)
-		return fail("preparing records", err);
 	if (sinks_open(&c->sinks, c->options->outputs, c->options->output_count, error,
 		       sizeof(error))) {
 		log_error("%s", error);

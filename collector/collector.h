@@ -81,6 +81,8 @@ void collector_close(struct collector *c);
 /* What these options ask of the parts that can change while running. Borrow from *options. */
 void collector_record_config(const struct collector *c, const struct options *options,
 			     struct record_config *config);
+/* Why no records can be made of that: what record_new() returned, in words. */
+const char *collector_record_error(int err);
 void collector_limit_config(const struct options *options, struct limit_config *config);
 
 /* Whether anything is to be told of what becomes of connections. Decided at the start: what reads of

@@ -53,8 +53,7 @@ static int change(struct collector *c, const struct options *fresh)
 	if (!err)
 		err = change_records(c, fresh);
 	if (err) {
-		log_error("reload refused: %s", err == -E2BIG ? "labels and tags are too long" :
-			  strerror(-err));
+		log_error("reload refused: %s", collector_record_error(err));
 		return err;
 	}
 	err = change_rules(c, fresh, c->options);

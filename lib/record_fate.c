@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <linux/netfilter/nf_conntrack_tcp.h>
+#include <string.h>
 #include <sys/socket.h>
 
 const char *record_reason(enum flow_reason reason)
@@ -138,6 +139,13 @@ bool record_has_ports(const struct tuple *t)
 	default:
 		return false;
 	}
+}
+
+bool record_source_known(const struct flow *flow)
+{
+	static const union address none;
+
+	return memcmp(&flow->tuple.src, &none, sizeof(none)) != 0;
 }
 
 bool record_source_port_known(const struct flow *flow)

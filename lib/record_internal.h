@@ -72,7 +72,8 @@ const char *record_base_name(const char *path);
 void record_held_back(const struct record_suppressed *s, char text[static RECORD_HELD_BACK_MAX]);
 const char *record_held_back_program(const struct record_suppressed *s);
 
-/* Whether the source's port is true. */
+/* Whether the source's address is known; whether its port is true. */
+bool record_source_known(const struct flow *flow);
 bool record_source_port_known(const struct flow *flow);
 
 /* end_ns, as the wall clock is now; 0 unknown. */

@@ -45,12 +45,12 @@ static void add_timestamp(struct record *r, struct json *j, uint64_t real_ns, bo
 	json_word(j, "dvc", "Netfilter");
 }
 
-static void add_addresses(struct json *j, const struct tuple *t)
+static void add_addresses(struct json *j, const struct flow *flow)
 {
-	static const union address none;
+	const struct tuple *t = &flow->tuple;
 	char text[TUPLE_ADDRESS_MAX];
 
-	if (memcmp(&t->src, &none, sizeof(none)) != 0)
+	if (record_source_known(flow))
 		json_word(j, "src_ip", tuple_address(t->family, &t->src, text));
 	json_word(j, "dest_ip", tuple_address(t->family, &t->dst, text));
 }
@@ -89,7 +89,7 @@ static void add_packet(struct json *j, const struct flow *flow,
 	}
 	if (out[0])
 		add_text(j, "oob.out", out, NAME_BYTES);
-	add_addresses(j, t);
+	add_addresses(j, flow);
 }
 
 static void add_reply(struct json *j, const struct flow *flow)
@@ -136,7 +136,7 @@ static void add_flow(struct json *j, const struct flow *flow, uint64_t end_real_
 		add_time(j, "flow.end.sec", "flow.end.usec", end_real_ns);
 	json_number(j, "oob.family", t->family);
 	json_number(j, "oob.protocol", 0);
-	add_addresses(j, t);
+	add_addresses(j, flow);
 }
 
 static void add_fitted(struct json *j, const char *key, const char *bytes, size_t len, size_t max)

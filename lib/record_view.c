@@ -12,7 +12,6 @@
 void view_init(struct view *v, const struct record *r, enum record_action action,
 	       const struct flow *flow, const struct record_context *context)
 {
-	static const union address none;
 	const struct tuple *t = &flow->tuple;
 
 	memset(v, 0, sizeof(*v));
@@ -22,7 +21,7 @@ void view_init(struct view *v, const struct record *r, enum record_action action
 	v->process = record_names_process(flow) ? flow->process : NULL;
 	v->ports = record_has_ports(t);
 	v->source_port = v->ports && record_source_port_known(flow);
-	v->source = memcmp(&t->src, &none, sizeof(none)) != 0;
+	v->source = record_source_known(flow);
 	tuple_address(t->family, &t->src, v->src);
 	tuple_address(t->family, &t->dst, v->dst);
 	v->user = view_has(v, FLOW_UID) ? record_user(r, v->process, flow->uid) : "";

@@ -86,7 +86,7 @@ tell_endless()
 	done
 	written | jq -c 'select(.event.action == "ledger") | [.["@timestamp"], .agent.ephemeral_id,
 		(.nfwho.ledger | .ends_uncertain, .ends_evicted, .resumed, .trace_lost,
-		.conntrack_lost, .enobufs)]' | tail -n 40
+		.conntrack_lost, .enobufs)]' | tail -n 8
 }
 
 restarts_under_load()
