@@ -24,7 +24,8 @@ static bool conntrack_will_tell(const struct join *j, const struct flow *f)
 }
 
 /* Nobody may tell of its end: it was open before this run; or the trace has not seen it connect, and
- * conntrack has no entry of it, or one without a voice (net.netfilter.nf_conntrack_events). */
+ * conntrack has no entry of it (somebody removed it, and there may never be another one), or one without a
+ * voice (net.netfilter.nf_conntrack_events). */
 static bool is_to_be_watched(const struct join *j, const struct flow *f)
 {
 	if ((f->seen & (FLOW_RESUMED | FLOW_PACKET)) == FLOW_RESUMED)
@@ -171,12 +172,6 @@ static bool may_be_answered(struct join *j, const struct flow *f)
 	       entry.status & IPS_SEEN_REPLY;
 }
 
-/* Its entry was removed by hand, and there may never be another one; nor does the trace know it. */
-static bool is_forgotten(const struct flow *f)
-{
-	return f->seen & FLOW_REMOVED && !(f->seen & FLOW_NEW) && !f->skaddr;
-}
-
 /* Its first packet is not sent again. All that is wanted of one that a filter leaves out. */
 static bool is_settled(const struct flow *f)
 {
@@ -210,7 +205,7 @@ void ending_follow(struct join *j, struct flow *f, bool patient)
 			join_end(j, f);
 	} else if (is_to_be_watched(j, f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_WATCHED, j->now_ns + RESUME_WATCH_NS);
-	} else if (fate_answered(f) && !is_forgotten(f)) {
+	} else if (fate_answered(f)) {
 		flow_enqueue(flows, f, FLOW_QUEUE_OPEN, j->now_ns);
 	} else {
 		flow_enqueue(flows, f, FLOW_QUEUE_UNANSWERED, j->now_ns + JOIN_RECHECK_NS);
