@@ -246,6 +246,41 @@ static void a_tcp_peer_gets_lines_and_may_go_and_come_back(void **state)
 	close(listener);
 }
 
+/* After a refusal the next attempt is not answered: the queue of whoever listens now is full. */
+static void an_attempt_under_way_does_not_keep_us_busy(void **state)
+{
+	struct sockaddr_in sin = { .sin_family = AF_INET };
+	socklen_t len = sizeof(sin);
+	int listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), first, second;
+	struct pollfd wait = { .events = POLLIN };
+	struct sinks *s;
+	char text[64];
+
+	(void)state;
+	sin.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	assert_int_equal(bind(listener, (struct sockaddr *)&sin, sizeof(sin)), 0);
+	getsockname(listener, (struct sockaddr *)&sin, &len);
+	snprintf(text, sizeof(text), "tcp:127.0.0.1:%d", ntohs(sin.sin_port));
+	s = open_sinks(text);
+	wait.fd = sinks_fd(s);
+	write_line(s, "{1}\n");
+	sinks_flush(s);
+	assert_int_equal(listen(listener, 0), 0);
+	first = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	assert_int_equal(connect(first, (struct sockaddr *)&sin, len), 0);
+	assert_int_equal(poll(&wait, 1, 5000), 1);	/* it is time to try again */
+	sinks_flush(s);
+	assert_int_equal(poll(&wait, 1, 300), 0);
+	close(accept(listener, NULL, NULL));
+	flush_all(s);
+	second = accept(listener, NULL, NULL);
+	assert_string_equal(receive(second), "{1}\n");
+	sinks_close(s);
+	close(first);
+	close(second);
+	close(listener);
+}
+
 static void a_name_that_cannot_be_found_is_refused(void **state)
 {
 	struct output output;
@@ -290,6 +325,7 @@ int main(void)
 		cmocka_unit_test(a_datagram_reader_may_come_late_and_come_back),
 		cmocka_unit_test(a_stream_begins_again_with_a_whole_line),
 		cmocka_unit_test(a_tcp_peer_gets_lines_and_may_go_and_come_back),
+		cmocka_unit_test(an_attempt_under_way_does_not_keep_us_busy),
 		cmocka_unit_test(a_name_that_cannot_be_found_is_refused),
 		cmocka_unit_test(syslog_lines_carry_the_local_header),
 	};
