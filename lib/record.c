@@ -88,10 +88,10 @@ static int print_common(struct record *r)
 	if (!text)
 		return -ENOMEM;
 	len = strlen(text) - 2;
-	if (len < sizeof(r->common)) {
-		memcpy(r->common, text + 1, len);
-		r->common_len = len;
-		r->process_max = RECORD_MAX - RECORD_CONNECTION_MAX - len;
+	snprintf(r->common, sizeof(r->common), "%.*s", (int)len, text + 1);
+	if (len < sizeof(r->common) && json_escape_controls(r->common, sizeof(r->common))) {
+		r->common_len = strlen(r->common);
+		r->process_max = RECORD_MAX - RECORD_CONNECTION_MAX - r->common_len;
 	} else {
 		err = -E2BIG;
 	}

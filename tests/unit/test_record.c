@@ -395,6 +395,22 @@ static void labels_that_leave_no_room_are_refused(void **state)
 	assert_int_equal(record_new(&r, &w->example.config), -E2BIG);
 }
 
+/* What would set a terminal's title, written by whoever configures. */
+static void controls_in_labels_are_escaped(void **state)
+{
+	struct world *w = *state;
+	struct record *r;
+	int len;
+
+	w->example.labels[0].value = "a\xc2\x9b" "2J\x7f";
+	assert_int_equal(record_new(&r, &w->example.config), 0);
+	len = record_connection(r, RECORD_CONNECTION_ENDED, &w->example.flow, &w->example.context,
+				w->line, sizeof(w->line));
+	assert_in_range(len, 1, sizeof(w->line) - 1);
+	assert_non_null(strstr(w->line, "\"a\\u009b2J\\u007f\""));
+	record_free(r);
+}
+
 static unsigned int allocations, failing;	/* the one that fails; 0: none */
 
 static void *fail_one(size_t size)
@@ -478,6 +494,7 @@ int main(void)
 		TEST(an_entity_is_another_when_its_pid_is_used_again),
 		TEST(ulogd_keys_are_flat),
 		TEST(labels_that_leave_no_room_are_refused),
+		TEST(controls_in_labels_are_escaped),
 	};
 
 	return cmocka_run_group_tests_name("record", tests, NULL, NULL);
