@@ -104,7 +104,7 @@ const struct setting settings[] = {
 	  "read the kernel's socket trace; on: do not start without it",
 	  set_choice, AT(trace), .words = choices, .fixed = true },
 	{ "trace-buffer", "SIZE", "2M", "trace memory for each CPU",
-	  set_bytes, AT(trace_buffer_bytes), 8 << 10, 1 << 30, .fixed = true },
+	  set_bytes, AT(trace_buffer_bytes), 8 << 10, 64 << 20, .fixed = true },
 	{ "receive-buffer", "SIZE", "32M",
 	  "what the kernel may queue for us, of packets and of conntrack events each",
 	  set_bytes, AT(receive_buffer_bytes), 64 << 10, 1 << 30, .fixed = true },

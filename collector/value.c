@@ -76,7 +76,7 @@ int value_size(const char *text, uint64_t min, uint64_t max, uint64_t *bytes, ch
 				return 0;
 		}
 	}
-	snprintf(why, size, "\"%.80s\" is not a size from %s to %s, such as 100M", text,
+	snprintf(why, size, "\"%.80s\" is not a size from %s to %s, such as 16M", text,
 		 size_text(min, low, sizeof(low)), size_text(max, high, sizeof(high)));
 	return -EINVAL;
 }
