@@ -9,6 +9,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/resource.h>
 
 static int run_command(int argc, char **argv);
 static int check_command(int argc, char **argv);
@@ -47,6 +48,18 @@ static int version(void)
 	return 0;
 }
 
+/* The trace takes seven for each CPU: most of us start with 1,024, for the sake of select(2), which is
+ * not called here. Where a service manager refuses, its own limit is what there is. */
+static void allow_descriptors(void)
+{
+	struct rlimit files;
+
+	if (getrlimit(RLIMIT_NOFILE, &files) < 0 || files.rlim_cur == files.rlim_max)
+		return;
+	files.rlim_cur = files.rlim_max;
+	setrlimit(RLIMIT_NOFILE, &files);
+}
+
 static int with_options(int argc, char **argv, int (*act)(struct options *options))
 {
 	struct options options;
@@ -56,6 +69,7 @@ static int with_options(int argc, char **argv, int (*act)(struct options *option
 	switch (result) {
 	case OPTION_RUN:
 		log_set_level((enum log_level)options.log_level);
+		allow_descriptors();
 		status = act(&options);
 		break;
 	case OPTION_HELP:

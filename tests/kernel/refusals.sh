@@ -108,6 +108,13 @@ NFWHO=$work/limited collector_start --conntrack no && {
 	collector_stop
 }
 
+# What a shell allows is less than what may be had, and less than the rings of many CPUs take.
+printf '#!/bin/bash\nulimit -Sn 24\nexec %q "$@"\n' "$NFWHO" >"$work/limited"
+NFWHO=$work/limited collector_start && {
+	equal "more descriptors than at first are used" "$(grep 'no trace' "$said")" ""
+	collector_stop
+}
+
 for trace in auto off; do
 	lesser "without CAP_SYS_PTRACE (--trace $trace)" "$(without sys_ptrace)"
 	# By its number: setpriv before 2.37 (libcap-ng 0.7) does not know the name.
