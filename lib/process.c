@@ -46,6 +46,13 @@ bool process_starts_after(struct process_table *t, const struct process *p, uint
 	return p->known & PROCESS_START && process_ticks(t, time_ns) + 1 < p->start_ticks;
 }
 
+bool process_may_begin_after(struct process_table *t, const struct process *p, uint64_t time_ns)
+{
+	if (p->seen_ns)
+		return p->seen_ns > time_ns;
+	return !(p->known & PROCESS_START) || p->start_ticks + 1 >= process_ticks(t, time_ns);
+}
+
 void process_set_start(struct process_table *t, struct process *p, uint64_t start_ticks,
 		       bool computed)
 {
@@ -208,7 +215,13 @@ bool process_is_ahead(const struct process *p, uint64_t time_ns)
 
 bool process_ran_at(struct process_table *t, const struct process *p, uint64_t time_ns)
 {
-	return p->begun_ns <= time_ns && !process_starts_after(t, p, time_ns);
+	return p->begun_ns <= time_ns && !process_starts_after(t, p, time_ns) &&
+	       !(p->exit_ns && p->exit_ns < time_ns);
+}
+
+bool process_is_doubted(const struct process_table *t, const struct process *p)
+{
+	return t->lost_ns && p->checked_ns <= t->lost_ns;
 }
 
 struct process *process_get(struct process_table *t, uint32_t pid)
@@ -217,7 +230,7 @@ struct process *process_get(struct process_table *t, uint32_t pid)
 
 	if (!p)
 		return NULL;
-	if (!p->exit_ns && p->checked_ns <= t->lost_ns && t->lost_ns)
+	if (!p->exit_ns && process_is_doubted(t, p))
 		return process_refresh(t, p);
 	process_inherit(p);
 	return p;

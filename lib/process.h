@@ -167,6 +167,9 @@ bool process_is_ahead(const struct process *p, uint64_t time_ns);
 /* Whether this program can have run in this process then, as far as has been told. */
 bool process_ran_at(struct process_table *t, const struct process *p, uint64_t time_ns);
 
+/* Whether it, or its program, may have begun later than that. */
+bool process_may_begin_after(struct process_table *t, const struct process *p, uint64_t time_ns);
+
 /* Looks at /proc again: names, ids and cgroup may be others, and without a trace the table hears of
  * no exec: then the image returned is a new one. Borrowed; NULL if the process is gone, or if nothing
  * can be read now: it stays in the table then. */

@@ -87,6 +87,19 @@ static bool is_forked_at(struct process_table *t, const struct process *p, uint6
 	return p->start_ticks <= ticks + 1 && p->start_ticks + 2 >= ticks;
 }
 
+/* Who has forked at that time, and as which program. Its exec may be lost, and so may its end and another's
+ * fork with its pid: then /proc is asked, as nobody may be named by what is no longer true. */
+static struct process *find_parent(struct process_table *t, uint64_t time_ns, uint32_t pid)
+{
+	struct process *p = find(t, time_ns, pid);
+
+	if (!p || (p->exit_ns && p->exit_ns < time_ns))
+		return NULL;
+	if (!process_is_doubted(t, p))
+		return p;
+	return p->exit_ns ? NULL : process_refresh(t, p);
+}
+
 static void inherit(struct process_table *t, struct process *child, struct process *parent,
 		    uint32_t parent_tid)
 {
@@ -115,7 +128,7 @@ void process_fork(struct process_table *t, uint64_t time_ns, uint32_t pid, uint3
 		return;
 	}
 	t->traced = true;
-	parent = find(t, time_ns, parent_pid);
+	parent = find_parent(t, time_ns, parent_pid);
 	before = process_lookup(t, pid);
 	if (before && is_forked_at(t, before, time_ns)) {
 		if (!before->parent)

@@ -199,6 +199,8 @@ static void link_parent(struct process_table *t, struct process *p)
 	if (p->parent || !(p->known & PROCESS_PARENT))
 		return;
 	parent = t->traced ? process_lookup(t, p->ppid) : NULL;
+	if (parent && process_is_doubted(t, parent))
+		parent = NULL;
 	if (!parent && !p->exit_ns) {
 		process_use(t, p);
 		parent = find_one(t, p->ppid, 0);

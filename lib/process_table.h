@@ -78,4 +78,7 @@ void process_set_start(struct process_table *t, struct process *p, uint64_t star
  * its record. */
 bool process_starts_after(struct process_table *t, const struct process *p, uint64_t time_ns);
 
+/* Whether what the rings lost may be news of it that is later than what is known. */
+bool process_is_doubted(const struct process_table *t, const struct process *p);
+
 #endif

@@ -748,6 +748,44 @@ static void after_a_loss_the_table_looks_again(void **state)
 	assert_int_equal(process_get(f->table, pid)->exit_ns, 0);
 }
 
+/* Its parent's exec was lost, and nobody has asked for that one since. */
+static void after_a_loss_a_child_has_the_program_that_its_parent_runs(void **state)
+{
+	struct fixture *f = *state;
+	struct process *parent = process_ref(spawn(f, exec_alone)), *child;
+
+	assert_non_null(strstr(parent->executable, "test_process_read"));
+	assert_int_equal(write(f->hold[1], "g", 1), 1);
+	wait_for_exe(f->child, "/sleep");
+	process_lost(f->table, process_now());
+	process_fork(f->table, process_now(), 5000001, 5000001, f->child, f->child);
+	child = process_get(f->table, 5000001);
+	assert_non_null(strstr(child->executable, "/sleep"));
+	assert_string_equal(child->parent->comm, "sleep");
+	process_unref(parent);
+}
+
+/* So were its end and the fork of the next process with its pid. */
+static void who_had_ended_before_has_no_children(void **state)
+{
+	struct fixture *f = *state;
+	uint64_t now = process_now();
+	struct process *dead, *child;
+
+	process_fork(f->table, now, 5000001, 5000001, 1, 1);
+	process_exec(f->table, now + 1, 5000001, "/bin/dead");
+	process_exit(f->table, now + 2, 5000001, 5000001);
+	process_fork(f->table, now + 3, 5000002, 5000002, 5000001, 5000001);
+	dead = process_get(f->table, 5000001);
+	child = process_get(f->table, 5000002);
+	assert_non_null(dead);
+	assert_int_equal(child->ppid, 5000001);
+	assert_null(child->parent);
+	assert_null(child->executed);
+	assert_true(process_ran_at(f->table, dead, now + 2));
+	assert_false(process_ran_at(f->table, dead, now + 3));
+}
+
 /* Its parent was read as the program that it ran next, and so it was itself not believed. */
 static void a_child_is_read_again_when_its_parents_program_is_taken_back(void **state)
 {
@@ -804,6 +842,8 @@ int main(void)
 		test(kernel_threads_are_told_apart),
 		test(after_a_loss_the_table_looks_again),
 		test(a_child_is_read_again_when_its_parents_program_is_taken_back),
+		test(after_a_loss_a_child_has_the_program_that_its_parent_runs),
+		test(who_had_ended_before_has_no_children),
 	};
 
 	return cmocka_run_group_tests_name("process_read", tests, NULL, NULL);
