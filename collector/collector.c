@@ -463,7 +463,9 @@ static int take_older_connects(struct collector *c)
 	collector_read_clocks(c);
 	err = diag_dump_connecting(diag, take_connecting, &c->join);
 	diag_close(diag);
-	if (err)
+	if (!err)
+		join_connecting_listed(&c->join);
+	else
 		log_warning("sockets that were connecting before cannot be listed: %s",
 			    strerror(-err));
 	return 0;

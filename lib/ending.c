@@ -8,6 +8,7 @@
 #include "ending.h"
 
 #include "fate.h"
+#include "match.h"
 
 #include <errno.h>
 #include <linux/netfilter.h>
@@ -23,15 +24,16 @@ static bool conntrack_will_tell(const struct join *j, const struct flow *f)
 	       !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
 }
 
-/* Nobody may tell of its end: it was open before this run; or the trace has not seen it connect, and
- * conntrack has no entry of it (somebody removed it, and there may never be another one), or one without a
- * voice (net.netfilter.nf_conntrack_events). */
+/* Nobody may tell of its end: it was open before this run; or conntrack has no entry of it (somebody
+ * removed it, and there may never be another one), or one without a voice (net.netfilter.nf_conntrack_events),
+ * and what the trace has to say of its close may be lost, or said on a CPU that is silent while idle. Of a
+ * socket elsewhere only the trace can tell. */
 static bool is_to_be_watched(const struct join *j, const struct flow *f)
 {
 	if ((f->seen & (FLOW_RESUMED | FLOW_PACKET)) == FLOW_RESUMED)
 		return fate_answered(f) || tuple_is_datagram(&f->tuple);
-	return fate_answered(f) && !(f->skaddr && j->config.trace) &&
-	       !(flow_has_entry(f) && conntrack_will_tell(j, f));
+	return fate_answered(f) && !(flow_has_entry(f) && conntrack_will_tell(j, f)) &&
+	       !(f->skaddr && j->config.trace && match_is_forwarded(f));
 }
 
 /* Another flow with this tuple has been confirmed: it may be this one that was meant. */
@@ -55,7 +57,7 @@ static bool is_open(struct join *j, const struct flow *f)
 {
 	return f->seen & FLOW_CONNECT && f->skaddr && !f->end_ns && j->config.trace &&
 	       !j->evicting && trace_complete_since(j->config.trace, f->start_ns) &&
-	       join_lives(j, f);
+	       join_lives(j, f, false);
 }
 
 static void gather_signs(struct join *j, const struct flow *f, struct fate_signs *signs)
@@ -168,8 +170,9 @@ static bool may_be_answered(struct join *j, const struct flow *f)
 	if (f->seen & FLOW_CONNECT && j->config.trace &&
 	    trace_complete_since(j->config.trace, f->start_ns))
 		return false;
-	return !j->config.ct || ct_lookup(j->config.ct, &f->tuple, &entry) != 0 ||
-	       entry.status & IPS_SEEN_REPLY;
+	if (!j->config.ct)
+		return f->seen & FLOW_NEW;
+	return ct_lookup(j->config.ct, &f->tuple, &entry) != 0 || entry.status & IPS_SEEN_REPLY;
 }
 
 /* Its first packet is not sent again. All that is wanted of one that a filter leaves out. */

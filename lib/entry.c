@@ -407,7 +407,7 @@ static bool lives_on(struct join *j, struct flow *f, const struct ct_entry *entr
 	if (!entry->removed_by_hand)
 		return false;
 	f->seen |= FLOW_REMOVED;
-	return f->seen & (FLOW_PACKET | FLOW_STARTED) && join_lives(j, f);
+	return f->seen & (FLOW_PACKET | FLOW_STARTED) && join_lives(j, f, true);
 }
 
 /* A tuple that is used again before conntrack has seen the RST of its last use goes on in the same

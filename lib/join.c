@@ -284,13 +284,18 @@ void join_connecting(struct join *j, const struct tuple *tuple)
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT, j->now_ns + JOIN_RECHECK_NS);
 }
 
+void join_connecting_listed(struct join *j)
+{
+	j->listed_ns = j->now_ns;
+}
+
 /* Sent again, by what was started by it. For what was open before this run no packet is known: if
  * it has no answer yet, and no other entry, this is one of its. */
 static bool is_again(const struct flow *f, const struct nflog_packet *packet)
 {
 	if (f->tuple.protocol != IPPROTO_TCP)
 		return !(f->seen & FLOW_DESTROY);
-	if (f->seen & FLOW_PACKET)
+	if (f->seen & FLOW_PACKET || f->syn_retransmits)
 		return f->tcp_seq == packet->packet.tcp_seq;
 	return !(f->seen & (FLOW_ANSWERED | FLOW_DESTROY | FLOW_ENDED)) &&
 	       (!packet->has_ct || f->ct_id == packet->ct_id);
@@ -307,9 +312,11 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 	for (f = flow_by_tuple(j->config.flows, &p->tuple); f;
 	     f = flow_next_by_tuple(j->config.flows, f)) {
 		if (f->seen & (FLOW_PACKET | FLOW_STARTED)) {
-			*again = is_again(f, packet);
+			*again = is_again(f, packet) && !(waiting && join_lacks_number(f));
 			if (*again)
 				return f;
+			if (join_lacks_number(f))
+				earlier = f;
 			continue;
 		}
 		if (f->seen & FLOW_EARLIER)
@@ -392,6 +399,8 @@ void join_packet(struct join *j, const struct nflog_packet *packet)
 	if (again) {
 		if (f->hook == packet->hook) {
 			j->config.ledger->retransmits++;
+			if (!(f->seen & FLOW_PACKET))
+				f->tcp_seq = p->tcp_seq;
 			if (f->syn_retransmits < UINT16_MAX)
 				f->syn_retransmits++;
 		} else {

@@ -94,6 +94,8 @@ struct join {
 	uint64_t undecodable;		/* packets, of those given */
 	uint64_t undecided;		/* packets whose flow has not started yet */
 	uint64_t trace_only;		/* connects whose packet never came */
+	uint64_t listed_ns;		/* when the sockets that were connecting before the trace had
+					 * been listed; 0: not */
 	bool foreign_zone;		/* a conntrack zone other than 0 is in use */
 	bool finishing;
 	bool evicting;			/* in the middle of a batch: absence proves nothing */
@@ -120,8 +122,9 @@ void join_trace(struct join *j, const struct perf_event *event);
 void join_conntrack(struct join *j, const struct ct_entry *entry);
 
 /* A socket that was connecting at the clock's instant, or a moment later, perhaps since before the
- * trace began. */
+ * trace began; and those were all. */
 void join_connecting(struct join *j, const struct tuple *tuple);
+void join_connecting_listed(struct join *j);
 
 /* Packets, or conntrack messages, were lost, the last of them perhaps at until_ns (CLOCK_MONOTONIC): an
  * instant after the loss was counted, which is later than the clock of the drain. */
@@ -158,7 +161,7 @@ const uint32_t *join_shared_with(const struct join *j, const struct flow *f, uns
  * a packet that was logged at this hook (false if its network namespace is known to be the wrong
  * one); whether that is known to be ours; whether it was answered, or its socket closed, before a
  * packet can have been sent; whether it is another one's than the socket that was listed as
- * connecting (NULL: none was). */
+ * connecting (NULL: none was); whether the flow's SYN cannot be known by its number. */
 bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint64_t since_ns);
 uint64_t join_sent_after(const struct join *j);
 bool join_is_behind(const struct join *j);
@@ -167,6 +170,7 @@ bool join_may_send(struct join *j, const struct flow *connect, uint8_t hook);
 bool join_surely_from_here(const struct join *j, const struct flow *connect);
 bool join_was_over(const struct flow *connect, uint64_t sent_after_ns);
 bool join_is_another(const struct flow *earlier, const struct flow *connect);
+bool join_lacks_number(const struct flow *f);
 
 /* Gives `f` what `connect` has witnessed and frees `connect`; makes room for one more flow; frees
  * one; keeps the list of those who share its socket, and drops it; lets go of what is missed
@@ -179,10 +183,10 @@ void join_forget_holders(struct join *j, struct flow *f);
 void join_evict(struct join *j);
 
 /* Has the flow looked at when the batch is complete; whether its socket still stands, connected or
- * connecting (false for what has none here); whether its protocol is logged; whether a filter
+ * connecting (false for what has none here; `unknown` where it cannot be asked); whether its protocol is logged; whether a filter
  * leaves it out; its end, with what is known now. */
 void join_look_later(struct join *j, struct flow *f);
-bool join_lives(struct join *j, const struct flow *f);
+bool join_lives(struct join *j, const struct flow *f, bool unknown);
 bool join_is_logged(const struct join *j, uint8_t protocol);
 bool join_filtered(const struct join *j, const struct flow *f);
 void join_end(struct join *j, struct flow *f);

@@ -14,6 +14,7 @@
  */
 #include "match.h"
 
+#include <errno.h>
 #include <linux/netfilter.h>
 
 #define CANDIDATES_MAX 64
@@ -76,6 +77,15 @@ uint64_t join_sent_after(const struct join *j)
 	return j->config.bound_ns;
 }
 
+/* It was connecting before this run, and no SYN of it has been seen since: one that comes with its tuple can be
+ * its. */
+bool join_lacks_number(const struct flow *f)
+{
+	return (f->seen & (FLOW_RESUMED | FLOW_STARTED)) == (FLOW_RESUMED | FLOW_STARTED) &&
+	       !(f->seen & (FLOW_PACKET | FLOW_ANSWERED | FLOW_DESTROY | FLOW_ENDED)) &&
+	       !f->syn_retransmits;
+}
+
 /* A socket was connecting with this tuple when those were listed; a connect that began later is another
  * one's. */
 bool join_is_another(const struct flow *earlier, const struct flow *connect)
@@ -118,23 +128,24 @@ bool match_is_forwarded(const struct flow *f)
 	return f->hook == NF_INET_FORWARD || f->hook == NF_INET_PRE_ROUTING;
 }
 
-void match_ask_socket(struct join *j, const struct flow *f, struct owner_query *query)
+int match_ask_socket(struct join *j, const struct flow *f, struct owner_query *query)
 {
 	*query = (struct owner_query) { .tuple = f->tuple, .ifindex = f->ifindex_out };
-	if (!match_is_forwarded(f))
-		owner_socket(j->config.owner, query);
+	return match_is_forwarded(f) ? -ENOENT : owner_socket(j->config.owner, query);
 }
 
-bool join_lives(struct join *j, const struct flow *f)
+bool join_lives(struct join *j, const struct flow *f, bool unknown)
 {
 	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
 	struct owner_query query;
+	int err;
 
 	if (f->seen & FLOW_CLOSED || (newest != f && newest->seen & FLOW_PACKET))
 		return false;
-	match_ask_socket(j, f, &query);
-	return query.socket_found && query.socket_state != TCP_TIME_WAIT &&
-	       query.socket_state != TCP_CLOSE;
+	err = match_ask_socket(j, f, &query);
+	if (err)
+		return err != -ENOENT && unknown;
+	return query.socket_state != TCP_TIME_WAIT && query.socket_state != TCP_CLOSE;
 }
 
 /* Connects that can be this packet's, newest first. */
@@ -159,7 +170,8 @@ static void collect_exact(struct join *j, const struct flow *f, struct candidate
 
 	*c = (struct candidates) { .complete = true };
 	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect)) {
-		if (connect->seen & FLOW_EARLIER && !(connect->seen & FLOW_PACKET))
+		if ((connect->seen & FLOW_EARLIER && !(connect->seen & FLOW_PACKET)) ||
+		    join_lacks_number(connect))
 			earlier = connect;
 		if (lacks_packet(connect) && !join_was_over(connect, f->sent_after_ns) &&
 		    fits(j, f, connect))
@@ -188,11 +200,15 @@ static void take(struct join *j, struct flow *f, struct flow *connect)
 }
 
 /* The packet can be a SYN that is sent again, whose connect was before the trace or was lost. Those of
- * this namespace were listed at the start (join_connecting()); another's cannot be. */
-static bool older_are_known(const struct join *j, const struct flow *connect)
+ * this namespace were listed at the start (join_connecting()), if that could be done; another's cannot be. */
+static bool older_are_known(const struct join *j, const struct flow *f, const struct flow *connect)
 {
-	return connect->start_ns > JOIN_CONNECT_MAX_NS &&
-	       trace_complete_since(j->config.trace, connect->start_ns - JOIN_CONNECT_MAX_NS);
+	uint64_t since_ns = connect->start_ns > JOIN_CONNECT_MAX_NS ?
+		connect->start_ns - JOIN_CONNECT_MAX_NS : 0;
+
+	if (!match_is_forwarded(f) && since_ns < j->listed_ns)
+		since_ns = j->listed_ns;
+	return trace_complete_since(j->config.trace, since_ns);
 }
 
 /* The one pending connect there is, if it is surely this packet's. */
@@ -205,16 +221,24 @@ static bool take_only(struct join *j, struct flow *f, const struct candidates *c
 	    !trace_complete_since(j->config.trace, connect->start_ns) ||
 	    !match_surely_sends(j, connect, f->hook))
 		return false;
-	if (match_is_forwarded(f)) {
-		if (!older_are_known(j, connect))
-			return false;
-	} else {
-		match_ask_socket(j, f, &query);
-		if (!query.socket_found)
-			return false;
-	}
+	if (!older_are_known(j, f, connect) ||
+	    (!match_is_forwarded(f) && match_ask_socket(j, f, &query) != 0))
+		return false;
 	take(j, f, connect);
 	return true;
+}
+
+/* A child holds what its parent had open when it was forked: of those two it may not have connected this. */
+static bool may_have_inherited(struct join *j, const struct flow *holder, const struct candidates *c)
+{
+	for (unsigned int i = 0; i < c->count; i++) {
+		const struct flow *other = c->flows[i];
+
+		if (other->process != holder->process &&
+		    process_may_begin_after(j->config.processes, holder->process, other->start_ns))
+			return true;
+	}
+	return false;
 }
 
 /* The one candidate whose process holds the packet's socket. */
@@ -236,7 +260,7 @@ static bool take_holder(struct join *j, struct flow *f, const struct candidates 
 			return false;
 		holder = connect;
 	}
-	if (!holder)
+	if (!holder || may_have_inherited(j, holder, c))
 		return false;
 	take(j, f, holder);
 	return true;

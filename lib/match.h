@@ -28,7 +28,8 @@ unsigned int match_undecided(struct join *j, const struct tuple *tuple, uint64_t
 /* Logged on its way through: its socket is not in this namespace. */
 bool match_is_forwarded(const struct flow *f);
 
-/* What sock_diag says of the flow's socket; nothing for one that is forwarded. */
-void match_ask_socket(struct join *j, const struct flow *f, struct owner_query *query);
+/* What sock_diag, or /proc/net, says of the flow's socket. Returns 0, -ENOENT if there is none (or it is
+ * forwarded), or another -errno: it cannot be asked for now. */
+int match_ask_socket(struct join *j, const struct flow *f, struct owner_query *query);
 
 #endif

@@ -253,8 +253,13 @@ static void look_after(struct join *j, struct flow *f)
 	bool stands;
 
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_WATCHED, j->now_ns + RESUME_WATCH_NS);
-	if (!datagram && join_lives(j, f))
+	if (!datagram && join_lives(j, f, true))
 		return;
+	/* What the trace says of its close may be read next. */
+	if (f->skaddr && j->config.trace && f->waited < 2) {
+		f->waited = 2;
+		return;
+	}
 	stands = j->config.ct && ct_lookup(j->config.ct, &f->tuple, &entry) == 0 &&
 		 f->seen & FLOW_CT_ID && entry.id == f->ct_id;
 	if (stands && datagram)

@@ -86,7 +86,7 @@ static void judge(struct join *j, struct flow *f)
 	f->seen |= FLOW_UNCOUNTED;
 	if (f->seen & FLOW_ENDED) {
 		join_flow_free(j, f);
-	} else if (!join_lives(j, f)) {
+	} else if (!join_lives(j, f, true)) {
 		join_end(j, f);
 	} else {
 		f->seen |= FLOW_REMOVED;

@@ -11,6 +11,7 @@
 #include "match.h"
 #include "unsent.h"
 
+#include <errno.h>
 #include <netinet/tcp.h>
 
 /* Six retransmissions of a SYN, by default: where nobody says what became of it, and nobody wants to
@@ -30,6 +31,7 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
 	bool datagram = tuple_is_datagram(&f->tuple);
 	struct owner_query query;
+	int err;
 
 	if (j->config.starts_only && j->now_ns - f->start_ns > SENT_AGAIN_NS) {
 		f->seen |= FLOW_CLOSED;
@@ -41,10 +43,12 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_OPEN, j->now_ns);
 		return;
 	}
-	match_ask_socket(j, f, &query);
-	if (newest != f && newest->seen & FLOW_PACKET)
+	err = match_ask_socket(j, f, &query);
+	if (newest != f && newest->seen & FLOW_PACKET) {
 		query.socket_found = false;	/* that one's: this one's is gone */
-	if (match_is_forwarded(f) || f->seen & FLOW_INGRESS ||
+		err = -ENOENT;
+	}
+	if (match_is_forwarded(f) || f->seen & FLOW_INGRESS || (err && err != -ENOENT) ||
 	    (query.socket_found && (datagram || query.socket_state == TCP_SYN_SENT))) {
 		if (query.socket_found)
 			note_waiting(j, f);
@@ -69,7 +73,7 @@ static void recheck_closed(struct join *j, struct flow *f)
 		join_flow_free(j, f);
 		return;
 	}
-	if (ct_lookup(j->config.ct, &f->tuple, &entry) != 0) {
+	if (!j->config.ct || ct_lookup(j->config.ct, &f->tuple, &entry) != 0) {
 		f->seen |= FLOW_CT_LOST;
 		join_end(j, f);
 	} else if (f->seen & FLOW_REMOVED && f->seen & FLOW_CT_ID && f->ct_id == entry.id) {

@@ -3,6 +3,7 @@
 
 #include "match.h"
 
+#include <errno.h>
 #include <linux/netfilter.h>
 #include <netinet/tcp.h>
 
@@ -105,8 +106,7 @@ static bool is_over(struct join *j, struct flow *f)
 		return true;
 	if (!(f->seen & FLOW_PORT) || !match_surely_sends(j, f, NF_INET_LOCAL_OUT))
 		return false;
-	match_ask_socket(j, f, &query);
-	return !query.socket_found;
+	return match_ask_socket(j, f, &query) == -ENOENT;
 }
 
 /* No packet yet. Established without one: it does not pass our hook. Otherwise it may be a connect
@@ -115,10 +115,11 @@ void unsent_recheck(struct join *j, struct flow *f)
 {
 	bool elsewhere = !join_may_send(j, f, NF_INET_LOCAL_OUT);
 	struct owner_query query;
+	int err;
 
 	if (f->seen & FLOW_EARLIER) {
-		match_ask_socket(j, f, &query);
-		if (query.socket_found && query.socket_state == TCP_SYN_SENT)
+		err = match_ask_socket(j, f, &query);
+		if (err ? err != -ENOENT : query.socket_state == TCP_SYN_SENT)
 			flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT,
 				     j->now_ns + JOIN_RECHECK_NS);
 		else

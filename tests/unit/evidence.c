@@ -6,6 +6,7 @@
 #include <linux/netfilter/nf_conntrack_tcp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -51,6 +52,18 @@ static bool take_filtered(const struct flow *f, void *data)
 	return w->filter && f->tuple.sport == htons(40000);
 }
 
+pid_t stand_by(void)
+{
+	pid_t pid = fork();
+
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		pause();
+		_exit(0);
+	}
+	return pid;
+}
+
 int set_up(void **state)
 {
 	struct world *w = calloc(1, sizeof(*w));
@@ -69,13 +82,8 @@ int set_up(void **state)
 	server = (struct tuple) { .protocol = IPPROTO_TCP, .dport = htons(443) };
 	tuple_set_addresses(&server, AF_INET, &src, &dst);
 	w->pid[GONE] = 5000001;	/* the kernel gives none that high */
-	for (int i = 0; i < 2; i++) {
-		w->pid[i] = fork();
-		if (!w->pid[i]) {
-			pause();
-			_exit(0);
-		}
-	}
+	for (int i = 0; i < 2; i++)
+		w->pid[i] = stand_by();
 	w->proc_fd = processes.proc_fd = owner.proc_fd = open("/proc", O_RDONLY | O_DIRECTORY);
 	if (stat("/proc/self/ns/net", &st) || flow_table_new(&w->flows, 1024) ||
 	    process_table_new(&w->processes, &processes))
@@ -178,18 +186,28 @@ void fails(struct world *w, int who, unsigned int n, uint16_t sport)
 	transition(w, who, n, TCP_SYN_SENT, TCP_CLOSE, sport);
 }
 
-void packet_of_entry(struct world *w, uint16_t sport, uint32_t seq, uint32_t id,
-			    uint16_t zone)
+static void send_packet(struct world *w, uint16_t sport, uint32_t seq, uint32_t id, uint16_t zone,
+			bool unconfirmed)
 {
 	struct nflog_packet p = {
 		.packet = { .tuple = to_server(sport), .tcp_seq = seq,
 			    .tcp_flags = PACKET_TCP_SYN, .ports_known = true },
 		.prefix = "nfwho", .hook = NF_INET_LOCAL_OUT, .uid = 0, .has_uid = true,
-		.has_ct = id, .ct_id = id, .ct_zone = zone, .ct_unconfirmed = true,
+		.has_ct = id, .ct_id = id, .ct_zone = zone, .ct_unconfirmed = unconfirmed,
 	};
 
 	w->ledger.received++;
 	join_packet(&w->join, &p);
+}
+
+void packet_of_entry(struct world *w, uint16_t sport, uint32_t seq, uint32_t id, uint16_t zone)
+{
+	send_packet(w, sport, seq, id, zone, true);
+}
+
+void packet_sent_again(struct world *w, uint16_t sport, uint32_t seq, uint32_t id)
+{
+	send_packet(w, sport, seq, id, 0, false);
 }
 
 void packet(struct world *w, uint16_t sport, uint32_t seq)

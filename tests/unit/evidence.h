@@ -50,6 +50,9 @@ struct world {
 	uint8_t rung[8], reason[8];
 };
 
+/* A process that does nothing, and ends with this one. */
+pid_t stand_by(void);
+
 int set_up(void **state);
 int tear_down(void **state);
 
@@ -67,6 +70,8 @@ void fails(struct world *w, int who, unsigned int n, uint16_t sport);
 /* A SYN with its conntrack entry, where the kernel gives it: 0 none. */
 void packet_of_entry(struct world *w, uint16_t sport, uint32_t seq, uint32_t id, uint16_t zone);
 void packet(struct world *w, uint16_t sport, uint32_t seq);
+/* One that was sent before: its entry was confirmed by then. */
+void packet_sent_again(struct world *w, uint16_t sport, uint32_t seq, uint32_t id);
 /* One without a socket, at another hook. */
 void passes(struct world *w, uint8_t hook, uint16_t sport, uint32_t seq);
 void forwarded(struct world *w, uint16_t sport, uint32_t seq);

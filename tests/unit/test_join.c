@@ -5,6 +5,10 @@
  */
 #include "evidence.h"
 
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
 static void a_packet_finds_its_connect_and_its_retransmission_the_same(void **state)
 {
 	struct world *w = *state;
@@ -138,6 +142,91 @@ static void the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost(void **s
 	wait_out(w);
 	assert_int_equal(w->started, 1);
 	expect(w, 1, -1);
+}
+
+/* Its packet may be the SYN, sent again, of a socket that connected before the trace, unless those were listed. */
+static void the_only_connect_is_not_taken_where_older_ones_are_not_known(void **state)
+{
+	struct world *w = *state;
+
+	for (int listed = 0; listed < 2; listed++) {
+		int fd = connect_unanswered();
+
+		w->started = 0;
+		settle(w, true);
+		if (listed)
+			join_connecting_listed(&w->join);
+		connects(w, 0, 1);
+		packet(w, ntohs(server.sport), 1);
+		wait_out(w);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->rung[0] == OWNER_TRACE, listed);
+		close(fd);
+	}
+}
+
+/* The parent has connected the socket, and closed it since; the child that holds it has connected another one
+ * to the same place. */
+static void who_holds_a_socket_since_its_fork_has_not_connected_it(void **state)
+{
+	struct world *w = *state;
+	pid_t sibling = w->pid[1];
+
+	for (int told = 0; told < 2; told++) {
+		int fd = connect_unanswered();
+
+		w->started = 0;
+		w->pid[1] = stand_by();
+		close(fd);
+		settle(w, true);
+		connects(w, 0, 1);
+		if (told)
+			process_fork(w->processes, w->now_ns, (uint32_t)w->pid[1],
+				     (uint32_t)w->pid[1], (uint32_t)w->pid[0], (uint32_t)w->pid[0]);
+		connects(w, 1, 2);
+		packet(w, ntohs(server.sport), 1);
+		wait_out(w);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->rung[0] == OWNER_TRACE, !told);
+		kill(w->pid[1], SIGKILL);
+		waitpid(w->pid[1], NULL, 0);
+	}
+	w->pid[1] = sibling;
+}
+
+/* What the dump of a start had shown to be connecting has given up, and connects again from the same port. */
+static void the_next_attempt_is_not_that_of_before_the_start(void **state)
+{
+	struct world *w = *state;
+
+	for (uint32_t sent_again = 0; sent_again < 2; sent_again++) {
+		struct flow *f = flow_new(w->flows);
+		uint16_t sport = (uint16_t)(40000 + sent_again);
+
+		w->started = 0;
+		f->tuple = to_server(sport);
+		f->seen = FLOW_RESUMED | FLOW_STARTED | FLOW_NEW | FLOW_CT_ID;
+		f->ct_id = 7;
+		f->hook = NF_INET_LOCAL_OUT;
+		f->start_ns = f->packet_ns = w->now_ns;
+		flow_index_tuple(w->flows, f);
+		flow_enqueue(w->flows, f, FLOW_QUEUE_UNANSWERED, w->now_ns + JOIN_RECHECK_NS);
+		settle(w, true);
+		if (sent_again)
+			packet_sent_again(w, sport, 5, 7);
+		assert_int_equal(w->ledger.retransmits, sent_again);
+		connects(w, 0, 1);
+		route(w, 0, sport);
+		packet_of_entry(w, sport, 6, 7, 0);
+		wait_for(w, 500);
+		transition(w, 0, 1, TCP_SYN_SENT, TCP_CLOSE, sport);
+		wait_out(w);
+		wait_out(w);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->seq[0], 6);
+		assert_int_equal(w->ledger.unsent, 0);
+		assert_int_equal(w->ledger.retransmits, sent_again);
+	}
 }
 
 /* An accepted socket got the address of one whose end was never told. */
@@ -500,6 +589,9 @@ int main(void)
 		TEST(a_tuple_used_twice_is_told_apart_when_all_is_read),
 		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
 		TEST(the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost),
+		TEST(the_only_connect_is_not_taken_where_older_ones_are_not_known),
+		TEST(who_holds_a_socket_since_its_fork_has_not_connected_it),
+		TEST(the_next_attempt_is_not_that_of_before_the_start),
 		TEST(a_socket_address_used_again_is_another_socket),
 		TEST(a_port_is_not_learnt_from_an_address_used_again_during_a_loss),
 		TEST(a_connect_that_was_evicted_counts_as_lost),

@@ -557,6 +557,81 @@ static void a_clock_set_back_makes_no_end_before_the_start(void **state)
 	assert_int_equal(f->end_ns, 0);
 }
 
+/* The log message names an entry that others' rules have made; nobody here listens to conntrack. */
+static void what_conntrack_is_not_asked_about_ends_without_it(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	packet_sent_again(w, 40000, 1, 7);
+	wait_for(w, 6000);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ended, 1);
+	pass(w, 200000 * MS);
+	settle(w, true);
+}
+
+/* The run before listened, and had its word. */
+static void nor_what_an_earlier_run_asked_about(void **state)
+{
+	struct world *w = *state;
+	struct flow before = {
+		.number = 77, .seen = FLOW_STARTED | FLOW_PACKET | FLOW_NEW | FLOW_CT_ID | FLOW_CLOSED,
+		.tcp_seq = 7, .ct_id = 5, .tuple = to_server(40000), .owner = OWNER_UID,
+		.hook = NF_INET_LOCAL_OUT,
+		.start_ns = 1000, .start_real_ns = 1000, .packet_ns = 2000,
+	};
+
+	settle(w, true);
+	resume_take_over(&w->join, &before, "nfwho");
+	wait_out(w);
+	pass(w, 200000 * MS);
+	settle(w, true);
+	assert_int_equal(w->ended, 1);
+}
+
+/* A ring lost its close, or it was told on a CPU that is silent while idle, and nobody else tells. */
+static void an_end_that_nobody_tells_of_is_looked_for(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, 40000);
+	packet(w, 40000, 1);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_ESTABLISHED, 40000);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	for (int looks = 0; looks < 2; looks++) {
+		assert_int_equal(w->ended, 0);
+		pass(w, RESUME_WATCH_NS + MS);
+		settle(w, true);
+	}
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->reason[0], REASON_NONE);
+}
+
+/* It is there; there are no more descriptors to ask with. */
+static void what_cannot_be_asked_for_is_not_over(void **state)
+{
+	struct world *w = *state;
+	struct owner_config no_proc = { .mode = OWNER_LOOKUP_PROC, .proc_fd = -1,
+					.processes = w->processes };
+	int fd = connect_unanswered();
+
+	settle(w, true);
+	packet(w, ntohs(server.sport), 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	owner_free(w->owner);
+	assert_int_equal(owner_new(&w->owner, &no_proc), 0);
+	w->join.config.owner = w->owner;
+	for (int i = 0; i < 3; i++)
+		look_again(w);
+	assert_int_equal(w->ended, 0);
+	close(fd);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -582,6 +657,10 @@ int main(void)
 		TEST(an_error_is_not_that_of_an_attempt_which_had_its_own),
 		TEST(a_word_of_long_ago_is_none),
 		TEST(a_clock_set_back_makes_no_end_before_the_start),
+		TEST(what_conntrack_is_not_asked_about_ends_without_it),
+		TEST(nor_what_an_earlier_run_asked_about),
+		TEST(an_end_that_nobody_tells_of_is_looked_for),
+		TEST(what_cannot_be_asked_for_is_not_over),
 	};
 
 	return cmocka_run_group_tests_name("join_end", tests, NULL, NULL);
