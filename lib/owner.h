@@ -83,7 +83,8 @@ int owner_lookup(struct owner *o, struct owner_query *queries, unsigned int coun
  * socket_found ... socket_state of at most 256. Returns 0 or -errno. */
 int owner_sockets(struct owner *o, struct owner_query *queries, unsigned int count);
 
-/* One of them. Returns 0, -ENOENT if there is none, or another -errno. */
+/* One of them. Returns 0, -ENOENT if there is none, -EAGAIN if /proc/net has been read enough for now, or another
+ * -errno. */
 int owner_socket(struct owner *o, struct owner_query *query);
 
 /* Whether pid holds this socket inode among its descriptors. 1 yes, 0 no, -errno (gone; not allowed
