@@ -7,42 +7,56 @@
 #include <errno.h>
 #include <string.h>
 
-/* What each tracepoint calls its fields, and how long they must be. */
+/* Numbers are as wide as the kernel has them (until Linux 5.6 protocol had one byte), but for those
+ * that their value would not fit. */
+enum kind { NUMBER, BYTES, DATA_LOC };
+
+/* What each tracepoint calls its fields, and how long they must be: numbers at least. */
 static const struct expected {
 	enum sample_source source;
 	enum sample_field field;
 	const char *name;
+	enum kind kind;
 	uint16_t size;
-	bool data_loc;
 } expected[] = {
-	{ SAMPLE_SOCKET_STATE, SAMPLE_SKADDR, "skaddr", sizeof(void *), false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_OLD_STATE, "oldstate", 4, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_NEW_STATE, "newstate", 4, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_SPORT, "sport", 2, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_DPORT, "dport", 2, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_FAMILY, "family", 2, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_PROTOCOL, "protocol", 2, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_SADDR, "saddr", 4, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_DADDR, "daddr", 4, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_SADDR6, "saddr_v6", 16, false },
-	{ SAMPLE_SOCKET_STATE, SAMPLE_DADDR6, "daddr_v6", 16, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_ERROR, "error", 4, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_SPORT, "sport", 2, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_DPORT, "dport", 2, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_FAMILY, "family", 2, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_PROTOCOL, "protocol", 2, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_SADDR, "saddr", 4, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_DADDR, "daddr", 4, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_SADDR6, "saddr_v6", 16, false },
-	{ SAMPLE_SOCKET_ERROR, SAMPLE_DADDR6, "daddr_v6", 16, false },
-	{ SAMPLE_ROUTE, SAMPLE_PROTOCOL, "proto", 1, false },
-	{ SAMPLE_ROUTE, SAMPLE_SPORT, "sport", 2, false },
-	{ SAMPLE_ROUTE, SAMPLE_DPORT, "dport", 2, false },
-	{ SAMPLE_ROUTE, SAMPLE_SADDR, "src", 4, false },
-	{ SAMPLE_ROUTE, SAMPLE_DADDR, "dst", 4, false },
-	{ SAMPLE_EXEC, SAMPLE_FILENAME, "filename", 4, true },
-	{ SAMPLE_EXEC, SAMPLE_OLD_PID, "old_pid", 4, false },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_SKADDR, "skaddr", NUMBER, 4 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_OLD_STATE, "oldstate", NUMBER, 1 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_NEW_STATE, "newstate", NUMBER, 1 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_SPORT, "sport", NUMBER, 2 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_DPORT, "dport", NUMBER, 2 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_FAMILY, "family", NUMBER, 1 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_PROTOCOL, "protocol", NUMBER, 1 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_SADDR, "saddr", BYTES, 4 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_DADDR, "daddr", BYTES, 4 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_SADDR6, "saddr_v6", BYTES, 16 },
+	{ SAMPLE_SOCKET_STATE, SAMPLE_DADDR6, "daddr_v6", BYTES, 16 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_ERROR, "error", NUMBER, 4 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_SPORT, "sport", NUMBER, 2 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_DPORT, "dport", NUMBER, 2 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_FAMILY, "family", NUMBER, 1 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_PROTOCOL, "protocol", NUMBER, 1 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_SADDR, "saddr", BYTES, 4 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_DADDR, "daddr", BYTES, 4 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_SADDR6, "saddr_v6", BYTES, 16 },
+	{ SAMPLE_SOCKET_ERROR, SAMPLE_DADDR6, "daddr_v6", BYTES, 16 },
+	{ SAMPLE_ROUTE, SAMPLE_PROTOCOL, "proto", NUMBER, 1 },
+	{ SAMPLE_ROUTE, SAMPLE_SPORT, "sport", NUMBER, 2 },
+	{ SAMPLE_ROUTE, SAMPLE_DPORT, "dport", NUMBER, 2 },
+	{ SAMPLE_ROUTE, SAMPLE_SADDR, "src", BYTES, 4 },
+	{ SAMPLE_ROUTE, SAMPLE_DADDR, "dst", BYTES, 4 },
+	{ SAMPLE_EXEC, SAMPLE_FILENAME, "filename", DATA_LOC, 4 },
+	{ SAMPLE_EXEC, SAMPLE_OLD_PID, "old_pid", NUMBER, 4 },
 };
+
+static bool is_as_expected(const struct expected *e, const struct tracefs_field *field)
+{
+	if (field->data_loc != (e->kind == DATA_LOC))
+		return false;
+	if (e->kind != NUMBER)
+		return field->size == e->size;
+	return field->size >= e->size && (field->size == 1 || field->size == 2 ||
+					  field->size == 4 || field->size == 8);
+}
 
 int sample_layout_parse(struct sample_layout *layout, enum sample_source source,
 			const char *format, size_t len)
@@ -58,11 +72,10 @@ int sample_layout_parse(struct sample_layout *layout, enum sample_source source,
 		if (e->source != source)
 			continue;
 		error = tracefs_format_field(format, len, e->name, &field);
-		if (error)
-			return -EBADMSG;
-		if (field.size != e->size || field.data_loc != e->data_loc)
+		if (error || !is_as_expected(e, &field))
 			return -EBADMSG;
 		out->offset[e->field] = field.offset;
+		out->size[e->field] = (uint8_t)field.size;
 		if (field.offset + field.size > out->raw_min)
 			out->raw_min = field.offset + field.size;
 	}
@@ -98,28 +111,34 @@ size_t sample_time_offset(const struct perf_event_header *header)
 struct raw {
 	const uint8_t *data;
 	uint32_t len;
-	const uint16_t *offset;
+	const struct sample_format *format;
 };
 
-static uint8_t raw_u8(const struct raw *raw, enum sample_field field)
+static const uint8_t *raw_bytes(const struct raw *raw, enum sample_field field)
 {
-	return raw->data[raw->offset[field]];
+	return raw->data + raw->format->offset[field];
 }
 
-static uint16_t raw_u16(const struct raw *raw, enum sample_field field)
+static uint64_t raw_number(const struct raw *raw, enum sample_field field)
 {
-	uint16_t value;
+	const uint8_t *at = raw_bytes(raw, field);
+	uint16_t two;
+	uint32_t four;
+	uint64_t eight;
 
-	memcpy(&value, raw->data + raw->offset[field], sizeof(value));
-	return value;
-}
-
-static uint32_t raw_u32(const struct raw *raw, enum sample_field field)
-{
-	uint32_t value;
-
-	memcpy(&value, raw->data + raw->offset[field], sizeof(value));
-	return value;
+	switch (raw->format->size[field]) {
+	case 1:
+		return *at;
+	case 2:
+		memcpy(&two, at, sizeof(two));
+		return two;
+	case 4:
+		memcpy(&four, at, sizeof(four));
+		return four;
+	default:
+		memcpy(&eight, at, sizeof(eight));
+		return eight;
+	}
 }
 
 static void raw_tuple(const struct raw *raw, uint8_t family, uint8_t protocol, struct tuple *t)
@@ -127,27 +146,25 @@ static void raw_tuple(const struct raw *raw, uint8_t family, uint8_t protocol, s
 	bool ip6 = family == AF_INET6;
 
 	tuple_set_addresses(t, family,
-			    raw->data + raw->offset[ip6 ? SAMPLE_SADDR6 : SAMPLE_SADDR],
-			    raw->data + raw->offset[ip6 ? SAMPLE_DADDR6 : SAMPLE_DADDR]);
-	t->sport = htons(raw_u16(raw, SAMPLE_SPORT));
-	t->dport = htons(raw_u16(raw, SAMPLE_DPORT));
+			    raw_bytes(raw, ip6 ? SAMPLE_SADDR6 : SAMPLE_SADDR),
+			    raw_bytes(raw, ip6 ? SAMPLE_DADDR6 : SAMPLE_DADDR));
+	t->sport = htons((uint16_t)raw_number(raw, SAMPLE_SPORT));
+	t->dport = htons((uint16_t)raw_number(raw, SAMPLE_DPORT));
 	t->protocol = protocol;
 	t->pad = 0;
 }
 
 static int socket_state_decode(const struct raw *raw, struct perf_event *event)
 {
-	unsigned long skaddr;
-	uint16_t family = raw_u16(raw, SAMPLE_FAMILY);
+	uint64_t family = raw_number(raw, SAMPLE_FAMILY);
 
 	if (family != AF_INET && family != AF_INET6)
 		return 1;
-	memcpy(&skaddr, raw->data + raw->offset[SAMPLE_SKADDR], sizeof(skaddr));
 	event->kind = PERF_SOCKET_STATE;
-	event->socket.skaddr = skaddr;
-	event->socket.protocol = raw_u16(raw, SAMPLE_PROTOCOL);
-	event->socket.old_state = raw_u32(raw, SAMPLE_OLD_STATE);
-	event->socket.new_state = raw_u32(raw, SAMPLE_NEW_STATE);
+	event->socket.skaddr = raw_number(raw, SAMPLE_SKADDR);
+	event->socket.protocol = raw_number(raw, SAMPLE_PROTOCOL);
+	event->socket.old_state = raw_number(raw, SAMPLE_OLD_STATE);
+	event->socket.new_state = raw_number(raw, SAMPLE_NEW_STATE);
 	/* The tuple is that of the packets: MPTCP's are TCP's. */
 	raw_tuple(raw, family, event->socket.protocol == IPPROTO_SCTP ? IPPROTO_SCTP : IPPROTO_TCP,
 		  &event->socket.tuple);
@@ -156,27 +173,27 @@ static int socket_state_decode(const struct raw *raw, struct perf_event *event)
 
 static int socket_error_decode(const struct raw *raw, struct perf_event *event)
 {
-	uint16_t family = raw_u16(raw, SAMPLE_FAMILY);
-	int error = raw_u32(raw, SAMPLE_ERROR);
+	uint64_t family = raw_number(raw, SAMPLE_FAMILY);
+	int error = raw_number(raw, SAMPLE_ERROR);
 
 	if (family != AF_INET && family != AF_INET6)
 		return 1;
 	event->kind = PERF_SOCKET_ERROR;
 	event->error.error = error < 0 && error > INT32_MIN ? -error : error;
-	raw_tuple(raw, family, raw_u16(raw, SAMPLE_PROTOCOL), &event->error.tuple);
+	raw_tuple(raw, family, raw_number(raw, SAMPLE_PROTOCOL), &event->error.tuple);
 	return 0;
 }
 
 static int exec_decode(const struct raw *raw, struct perf_event *event)
 {
-	uint32_t place = raw_u32(raw, SAMPLE_FILENAME);
+	uint32_t place = raw_number(raw, SAMPLE_FILENAME);
 	uint32_t offset = place & 0xffff, len = place >> 16;
 
 	if (len == 0 || offset + len > raw->len || raw->data[offset + len - 1] != '\0')
 		return -EBADMSG;
 	event->kind = PERF_EXEC;
 	event->exec.filename = (const char *)raw->data + offset;
-	event->exec.old_tid = raw_u32(raw, SAMPLE_OLD_PID);
+	event->exec.old_tid = raw_number(raw, SAMPLE_OLD_PID);
 	return 0;
 }
 
@@ -187,7 +204,7 @@ static int raw_decode(enum sample_source source, const struct raw *raw, struct p
 		return socket_state_decode(raw, event);
 	case SAMPLE_ROUTE:
 		event->kind = PERF_ROUTE;
-		raw_tuple(raw, AF_INET, raw_u8(raw, SAMPLE_PROTOCOL), &event->route.tuple);
+		raw_tuple(raw, AF_INET, raw_number(raw, SAMPLE_PROTOCOL), &event->route.tuple);
 		return 0;
 	case SAMPLE_SOCKET_ERROR:
 		return socket_error_decode(raw, event);
@@ -221,9 +238,9 @@ static int sample_record_decode(const struct sample_layout *layout, enum sample_
 	memcpy(&raw.len, at, sizeof(raw.len));
 	raw.data = at + sizeof(raw.len);
 	left -= sizeof(raw.len) + need;
-	if (raw.len > left || raw.len < layout->format[source].raw_min)
+	raw.format = &layout->format[source];
+	if (raw.len > left || raw.len < raw.format->raw_min)
 		return -EBADMSG;
-	raw.offset = layout->format[source].offset;
 
 	event->time_ns = head->time_ns;
 	event->pid = known_pid(head->pid);

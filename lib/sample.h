@@ -29,6 +29,7 @@ enum sample_field {
 
 struct sample_format {
 	uint16_t offset[SAMPLE_FIELDS];		/* in the raw data */
+	uint8_t size[SAMPLE_FIELDS];		/* of a number: 1, 2, 4 or 8 */
 	uint16_t raw_min;			/* shorter raw data lacks a field */
 };
 
@@ -44,7 +45,7 @@ struct sample_layout {
 #define SAMPLE_ID_OFFSET 8	/* of the identifier in a PERF_RECORD_SAMPLE */
 
 /* Takes the fields' places from the text of a format file. Returns 0, or -EBADMSG if a field is
- * missing or has another size than expected, or the text is not understood. */
+ * missing or has a size that is none for what it holds, or the text is not understood. */
 int sample_layout_parse(struct sample_layout *layout, enum sample_source source,
 			const char *format, size_t len);
 

@@ -3,7 +3,8 @@
  * Two rings filled with whatever comes, and each record of the first one by itself, in just its
  * size. Input: where the rings start (8 bytes each step), how much of the rest is the first ring's
  * (in 256ths), whether the clock is limited, how the kernel lays records out (1: no cgroup; 2: the
- * fields are where the next bytes say, one for each); then the rings' bytes.
+ * fields are where the next bytes say, one for each; 4: and numbers as wide as the lowest two bits of
+ * it do); then the rings' bytes.
  */
 #include "fuzz.h"
 #include "merge.h"
@@ -50,7 +51,7 @@ static const struct sample_layout real = {
 	},
 };
 
-/* As sample.c expects them, at most. */
+/* As laid out by 6.18, but for a route's protocol. */
 static const uint8_t field_sizes[SAMPLE_FIELDS] = {
 	[SAMPLE_SKADDR] = 8, [SAMPLE_OLD_STATE] = 4, [SAMPLE_NEW_STATE] = 4, [SAMPLE_ERROR] = 4,
 	[SAMPLE_FILENAME] = 4, [SAMPLE_OLD_PID] = 4, [SAMPLE_FAMILY] = 2, [SAMPLE_PROTOCOL] = 2,
@@ -58,16 +59,24 @@ static const uint8_t field_sizes[SAMPLE_FIELDS] = {
 	[SAMPLE_SADDR6] = 16, [SAMPLE_DADDR6] = 16,
 };
 
-/* Another kernel's tracepoints: each field at its byte of `offsets`. */
-static void move_fields(struct sample_format *format, const uint8_t offsets[static SAMPLE_FIELDS])
+static bool is_address(int field)
+{
+	return field >= SAMPLE_SADDR && field <= SAMPLE_DADDR6;
+}
+
+/* Another kernel's tracepoints: each field at its byte of `places`. */
+static void move_fields(struct sample_format *format, const uint8_t places[static SAMPLE_FIELDS],
+			bool resize)
 {
 	format->raw_min = 0;
 	for (int i = 0; i < SAMPLE_FIELDS; i++) {
 		if (!format->offset[i])
 			continue;	/* none of this tracepoint */
-		format->offset[i] = offsets[i];
-		if (format->raw_min < offsets[i] + field_sizes[i])
-			format->raw_min = offsets[i] + field_sizes[i];
+		format->offset[i] = places[i];
+		if (resize && !is_address(i))
+			format->size[i] = (uint8_t)(1 << (places[i] & 3));
+		if (format->raw_min < places[i] + format->size[i])
+			format->raw_min = places[i] + format->size[i];
 	}
 }
 
@@ -77,10 +86,13 @@ static size_t take_layout(struct sample_layout *layout, uint8_t what, const uint
 {
 	*layout = real;
 	layout->cgroup = !(what & 1);
+	for (int source = 0; source < SAMPLE_SOURCES; source++)
+		memcpy(layout->format[source].size, field_sizes, sizeof(field_sizes));
+	layout->format[SAMPLE_ROUTE].size[SAMPLE_PROTOCOL] = 1;
 	if (!(what & 2) || size < SAMPLE_FIELDS)
 		return 0;
 	for (int source = 0; source < SAMPLE_SOURCES; source++)
-		move_fields(&layout->format[source], data);
+		move_fields(&layout->format[source], data, what & 4);
 	return SAMPLE_FIELDS;
 }
 
