@@ -37,18 +37,20 @@
 static const struct point {
 	enum sample_source source;
 	const char *event;
-	bool needed;
-	const char *why;	/* the trace is not, or what it lacks where the format is not
-				 * understood */
+	const char *absent;	/* why the trace is not; NULL: it goes without this one */
+	const char *strange;	/* its format is not understood: why the trace is not, or what it
+				 * lacks */
 } points[] = {
-	{ SAMPLE_EXEC, "sched/sched_process_exec", true,
-	  "the kernel has no tracepoint sched:sched_process_exec" },
-	{ SAMPLE_SOCKET_STATE, "sock/inet_sock_set_state", true,
-	  "the kernel has no tracepoint sock:inet_sock_set_state (Linux 4.16)" },
-	{ SAMPLE_ROUTE, "fib/fib_table_lookup", false,
+	{ SAMPLE_EXEC, "sched/sched_process_exec",
+	  "the kernel has no tracepoint sched:sched_process_exec",
+	  "the format of tracepoint sched:sched_process_exec is not understood" },
+	{ SAMPLE_SOCKET_STATE, "sock/inet_sock_set_state",
+	  "the kernel has no tracepoint sock:inet_sock_set_state (Linux 4.16)",
+	  "the format of tracepoint sock:inet_sock_set_state is not understood" },
+	{ SAMPLE_ROUTE, "fib/fib_table_lookup", NULL,
 	  "the format of tracepoint fib:fib_table_lookup is not understood: some IPv4 owners are "
 	  "known by their socket only" },
-	{ SAMPLE_SOCKET_ERROR, "sock/inet_sk_error_report", false,
+	{ SAMPLE_SOCKET_ERROR, "sock/inet_sk_error_report", NULL,
 	  "the format of tracepoint sock:inet_sk_error_report is not understood: why connections "
 	  "fail is not known" },
 };
@@ -96,14 +98,13 @@ static int points_read(struct watch_config *watch, struct sample_layout *layout,
 		error = point_load(tracefs_fd, &points[i], format, watch, layout);
 		if (!error)
 			continue;
-		if (!points[i].needed && (error == -ENOENT || error == -EBADMSG)) {
+		if (!points[i].absent && (error == -ENOENT || error == -EBADMSG)) {
 			if (error == -EBADMSG && !*watch->lacks)
-				watch->lacks = points[i].why;
+				watch->lacks = points[i].strange;
 			error = 0;
 		} else {
-			*why = error == -ENOENT ? points[i].why :
-			       error == -EBADMSG ? "a tracepoint's format is not understood" :
-			       tracefs_why(error);
+			*why = error == -ENOENT ? points[i].absent :
+			       error == -EBADMSG ? points[i].strange : tracefs_why(error);
 		}
 	}
 	close(tracefs_fd);

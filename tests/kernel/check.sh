@@ -88,23 +88,26 @@ checks "while a CPU is never idle: it works"
 check "and what is not known of it is said" grep -q "not known for CPU $cpu[ ,-]" "$work/check"
 kill "$busy"
 
-# As on a kernel that calls a field by another name, of a tracepoint that can be done without.
+# As on a kernel that calls a field of one tracepoint by another name.
 cat >"$work/other" <<-'EOF'
 	#!/bin/bash
 	[[ ${inside-} ]] || inside=1 exec unshare --mount "$0" "$@"
 	at=$(awk '/ - tracefs / { print $5; exit }' /proc/self/mountinfo)
 	[[ $at ]] || { at=/sys/kernel/tracing && mount -t tracefs tracefs $at; } || exit
-	at+=/events/fib/fib_table_lookup/format
+	at+=/events/$point/format
 	sed 's/ sport;/ port;/' "$at" >"${0%/*}/format" && mount --bind "${0%/*}/format" "$at" &&
 		exec "$program" "$@"
 EOF
 chmod +x "$work/other"
-export program=$NFWHO
+export program=$NFWHO point=fib/fib_table_lookup
 NFWHO=$work/other checks "without a tracepoint that is not understood: it works"
 check "which is named" grep -q 'fib:fib_table_lookup is not understood' "$work/check"
 NFWHO=$work/other collector_start --trace on || finish
 collector_stop
 equal "run warns of it once" "$(grep -c 'fib:fib_table_lookup is not understood' "$said")" 1
+point=sock/inet_sock_set_state
+NFWHO=$work/other checks "without one that the trace cannot do without: it works"
+check "which is named too" grep -q 'sock:inet_sock_set_state is not understood' "$work/check"
 
 equal "check --help and --version say something" \
 	"$("$NFWHO" check --help | grep -c . | awk '{ print ($1 > 0) }')$("$NFWHO" --version |
