@@ -7,12 +7,13 @@
  */
 #include "perf.h"
 
+#include "cpulist.h"
 #include "merge.h"
 #include "points.h"
+#include "procfs.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -22,7 +23,6 @@
 #define RING_BYTES_MAX (64 * 1024 * 1024)
 #define ONLINE "/sys/devices/system/cpu/online"
 #define ONLINE_BYTES 512		/* of a longer list this much is compared */
-#define CPU_MAX 8192			/* the most that Linux can be built for */
 
 struct perf {
 	int epoll;
@@ -170,31 +170,12 @@ static int watches_add(struct perf *p, uint32_t cpu, const char **why)
 	return 0;
 }
 
-/* Reads the list of online CPUs ("0-3,6") into one bool each. */
-static int online_read(bool online[static CPU_MAX])
+static int online_read(bool online[static CPULIST_MAX])
 {
-	FILE *file = fopen(ONLINE, "re");
-	unsigned int first, last;
-	int n, result = 0;
-	char separator;
+	char text[CPULIST_BYTES];
+	ssize_t len = procfs_read(AT_FDCWD, ONLINE, text, sizeof(text));
 
-	memset(online, 0, CPU_MAX * sizeof(*online));
-	if (!file)
-		return -errno;
-	do {
-		separator = '\n';
-		n = fscanf(file, "%u%c", &first, &separator);
-		last = first;
-		if (n >= 1 && separator == '-')
-			n = fscanf(file, "%u%c", &last, &separator);
-		if (n < 1 || first > last || last >= CPU_MAX) {
-			result = -EBADMSG;
-			break;
-		}
-		memset(online + first, 1, (last - first + 1) * sizeof(*online));
-	} while (separator == ',');
-	fclose(file);
-	return result;
+	return len < 0 ? (int)len : cpulist_parse(text, (size_t)len, online);
 }
 
 /* Takes those that stopped out of the set that wakes us; perf_read closes them once empty. */
@@ -230,7 +211,7 @@ bool perf_cpus_changed(const struct perf *p)
 
 static int watch_new_cpus(struct perf *p)
 {
-	bool online[CPU_MAX];
+	bool online[CPULIST_MAX];
 	const char *why;
 	int missing = 0, error = online_read(online);
 
@@ -240,7 +221,7 @@ static int watch_new_cpus(struct perf *p)
 	for (uint32_t i = 0; i < p->merge.count; i++)
 		if (!p->merge.watches[i]->gone)
 			online[p->merge.watches[i]->cpu] = false;
-	for (uint32_t cpu = 0; cpu < CPU_MAX; cpu++) {
+	for (uint32_t cpu = 0; cpu < CPULIST_MAX; cpu++) {
 		if (!online[cpu])
 			continue;
 		error = watches_add(p, cpu, &why);
@@ -285,14 +266,14 @@ static size_t ring_bytes(uint32_t wanted)
 
 static int watches_open(struct perf *p, const char **why)
 {
-	bool online[CPU_MAX];
+	bool online[CPULIST_MAX];
 	int error = online_read(online);
 
 	if (error) {
 		*why = ONLINE " cannot be read";
 		return error;
 	}
-	for (uint32_t cpu = 0; cpu < CPU_MAX && !error; cpu++) {
+	for (uint32_t cpu = 0; cpu < CPULIST_MAX && !error; cpu++) {
 		if (!online[cpu])
 			continue;
 		error = watches_add(p, cpu, why);

@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * The format files of tracefs, and what leads to them and to cgroups: /proc/self/mountinfo, then
- * /proc/self/cgroup and cgroup.procs. The same bytes stand in each.
+ * The format files of tracefs, the list of CPUs to watch, and what leads to the one and to cgroups:
+ * /proc/self/mountinfo, then /proc/self/cgroup and cgroup.procs. The same bytes stand in each.
  */
 #include "cgroupfs.h"
+#include "cpulist.h"
 #include "files.h"
 #include "fuzz.h"
 #include "points.h"
@@ -72,6 +73,14 @@ static void load_points(void)
 		assert(why);
 }
 
+static void try_cpus(const char *text, size_t size)
+{
+	bool cpus[CPULIST_MAX];
+
+	if (cpulist_parse(text, size, cpus) == 0)
+		assert(memchr(cpus, 1, sizeof(cpus)));
+}
+
 static void look_for_cgroups(void)
 {
 	struct cgroupfs fs;
@@ -103,6 +112,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		if (sample_layout_parse(&layout, source, text, size) == 0)
 			for (int i = 0; i < SAMPLE_FIELDS; i++)
 				assert(layout.format[source].raw_min <= UINT16_MAX);
+	try_cpus(text, size);
 	files_begin(data, size);
 	files_directories(1);
 	if (try_mountinfo(data, size))
