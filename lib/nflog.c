@@ -143,6 +143,8 @@ int nflog_adopt(struct nflog **out, const struct nflog_config *config, int fd)
 		nflog_group_close(n);
 		return err;
 	}
+	/* As the configuration has it now; smaller than wished is no reason to lose what it holds. */
+	nl_set_receive_buffer(&n->nl, config->receive_buffer_bytes);
 	*out = n;
 	return 0;
 }

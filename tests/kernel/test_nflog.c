@@ -372,18 +372,23 @@ static void a_socket_handed_over_goes_on(void **state)
 {
 	struct seen seen = { 0 };
 	struct nflog *n = must_open(&config), *heir;
-	int fd = -1, pipe_fd[2], kept = dup(nflog_group_fd(n));
+	int fd = -1, pipe_fd[2], kept = dup(nflog_group_fd(n)), bytes = 0;
+	struct nflog_config other = config;
+	socklen_t len = sizeof(bytes);
 
 	(void)state;
+	other.receive_buffer_bytes *= 2;
 	log_udp();
 	netns_send(&fd, 7000, 10);
 	read_all(n, &seen, 1);
 	nflog_group_close(n);
 	netns_send(&fd, 7000, 10);
-	assert_int_equal(nflog_adopt(&heir, &config, kept), 0);
+	assert_int_equal(nflog_adopt(&heir, &other, kept), 0);
 	read_all(heir, &seen, 2);
 	assert_int_equal(seen.count, 2);
 	assert_int_equal(nflog_stats(heir)->sequence_gap, 0);
+	assert_int_equal(getsockopt(kept, SOL_SOCKET, SO_RCVBUF, &bytes, &len), 0);
+	assert_int_equal(bytes, 2 * other.receive_buffer_bytes);
 
 	assert_int_equal(pipe(pipe_fd), 0);
 	assert_int_equal(nflog_adopt(&n, &config, pipe_fd[0]), -ENOTSOCK);
