@@ -249,9 +249,12 @@ static void say_conntrack_cost(void)
 
 static bool take_over_conntrack(struct collector *c)
 {
+	const struct account_sums *sums = &c->handover.account.sums;
 	int fd = handover_take(&c->handover, HANDOVER_CONNTRACK);
 
-	c->conntrack_taken = fd >= 0 && c->handover.same_rules && ct_adopt(&c->ct, fd) == 0;
+	c->conntrack_taken = fd >= 0 && c->handover.same_rules &&
+			     ct_adopt(&c->ct, fd, c->options->receive_buffer_bytes,
+				      sums->conntrack ? &sums->conntrack_drops : NULL) == 0;
 	if (c->conntrack_taken)
 		return true;
 	if (fd >= 0)

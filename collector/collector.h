@@ -60,6 +60,7 @@ struct collector {
 
 	struct ruleset_counts before;	/* the counters when we began */
 	uint64_t losses_told;		/* packets lost, in the last ledger */
+	uint64_t drops_told;		/* conntrack's messages, of those that the kernel counted */
 	struct ledger said;		/* the sums when losses were last said on stderr */
 	uint64_t proc_failures;		/* of the process table, when last said */
 	uint64_t incomplete;		/* records, the same */

@@ -23,6 +23,7 @@
 #define PACKETS_MAX 512
 #define MESSAGES_MAX 2048
 #define CLOCK_STEP_NS 500000000
+#define LAST_BATCH_NS 2000000000
 
 /* The two clocks go equally fast whatever adjusts them (adjtimex(2)): they part where one is set, and
  * while the machine sleeps. Not judged where we were kept from running between the readings. */
@@ -211,6 +212,11 @@ void collector_note(struct collector *c)
 	};
 	struct ruleset_counts gone;
 
+	if (c->ct) {
+		sums.conntrack = true;
+		sums.conntrack_drops = ct_stats(c->ct)->drops -
+				       (uint32_t)(ct_stats(c->ct)->dropped - c->drops_told);
+	}
 	sums.numbered = nflog_next_sequence(c->nflog, &sums.next_sequence);
 	if (c->ruleset) {
 		ruleset_counted_before(c->ruleset, &gone);
@@ -366,13 +372,16 @@ static void count_tail(struct ledger *ledger)
 		ledger->lost_tail += ledger->matched - known;
 }
 
-/* The kernel holds packets back for that long, to send several at once. */
+/* The kernel holds packets back for that long, to send several at once. A flood has no last one: what is
+ * left of that is the next run's. */
 static void read_last_batch(struct collector *c)
 {
 	const struct timespec wait = { .tv_nsec = 2 * COLLECTOR_FLUSH_10MS * 10000000l };
+	uint64_t until_ns;
 
 	nanosleep(&wait, NULL);
-	while (collector_drain(c) > 0)
+	until_ns = clock_ns(CLOCK_MONOTONIC) + LAST_BATCH_NS;
+	while (collector_drain(c) > 0 && clock_ns(CLOCK_MONOTONIC) < until_ns)
 		;
 }
 

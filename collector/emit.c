@@ -220,10 +220,12 @@ void emit_ledger(struct collector *c)
 
 	say_losses(c);
 	hand_on(c, FORMAT_ECS, line, len);
-	if (len > 0)
+	if (len > 0) {
 		c->losses_told = c->ledger.sequence_gap + c->ledger.lost_tail;
-	else
+		c->drops_told = c->ct ? ct_stats(c->ct)->dropped : 0;
+	} else {
 		log_warning("no memory for the ledger: its sums are in the next one");
+	}
 	emit_metrics(c, sinks, count);
 }
 

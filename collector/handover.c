@@ -39,7 +39,7 @@
 
 #define LISTEN_FIRST 3
 
-static const char magic[8] = "nfwho 5";
+static const char magic[8] = "nfwho 6";
 
 static const char *const names[HANDOVER_KINDS] = {
 	[HANDOVER_GROUP] = "group", [HANDOVER_CONNTRACK] = "conntrack",

@@ -27,7 +27,9 @@ struct account_sums {
 	uint32_t pending;		/* packets received, for which nothing is written yet, and
 					 * losses that no ledger has told of */
 	uint32_t next_sequence;		/* of the group's packets */
+	uint32_t conntrack_drops;	/* the kernel's count of lost messages, as far as a ledger has told */
 	uint8_t numbered;		/* that is known */
+	uint8_t conntrack;		/* conntrack_drops is known */
 	uint8_t known;			/* anything is: it may have ended before */
 	uint8_t counting;		/* connects are counted from then on, by what is kept */
 	uint8_t owned;			/* the table was that run's own, to be taken away at its end */

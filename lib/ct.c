@@ -24,7 +24,6 @@ struct ct {
 	struct nl events, dump;
 	struct nl parts;	/* open while a dump in parts goes on */
 	struct ct_stats stats;
-	uint32_t drops;		/* the kernel's count as it was last read */
 	uint8_t protocols[PROTOCOLS_MAX];
 	unsigned int protocol_count;	/* 0: all */
 	struct ct_timeout timeout;
@@ -91,7 +90,7 @@ int ct_open(struct ct **out, const uint8_t *protocols, unsigned int count,
 	return 0;
 }
 
-int ct_adopt(struct ct **out, int fd)
+int ct_adopt(struct ct **out, int fd, uint32_t receive_buffer_bytes, const uint32_t *drops)
 {
 	struct ct *ct = calloc(1, sizeof(*ct));
 	int err;
@@ -105,7 +104,12 @@ int ct_adopt(struct ct **out, int fd)
 		ct_close(ct);
 		return err;
 	}
-	nl_drops(&ct->events, &ct->drops);
+	/* It may be another one's choice than ours; smaller than wished is no reason to lose what it has. */
+	nl_set_receive_buffer(&ct->events, receive_buffer_bytes);
+	if (drops)
+		ct->stats.drops = *drops;
+	else
+		nl_drops(&ct->events, &ct->stats.drops);
 	ct_timeout_read(&ct->timeout);
 	*out = ct;
 	return 0;
@@ -157,8 +161,8 @@ static void count_drops(struct ct *ct)
 
 	if (nl_drops(&ct->events, &drops))
 		return;
-	ct->stats.dropped += drops - ct->drops;
-	ct->drops = drops;
+	ct->stats.dropped += drops - ct->stats.drops;
+	ct->stats.drops = drops;
 }
 
 /* ENOBUFS is told once, and then what was queued before is read: told twice it is for the next time. */

@@ -35,6 +35,7 @@ struct ct_stats {
 	uint64_t received;
 	uint64_t enobufs;	/* times the kernel reported an overrun */
 	uint64_t dropped;	/* messages dropped, from SO_MEMINFO: exact, not which */
+	uint32_t drops;		/* the kernel's own count of them, since the socket was made; it wraps */
 	uint64_t invalid;	/* messages that cannot be read: at least as many as that */
 };
 
@@ -45,9 +46,10 @@ typedef void ct_handler(const struct ct_entry *entry, void *data);
 int ct_open(struct ct **out, const uint8_t *protocols, unsigned int count,
 	    uint32_t receive_buffer_bytes);
 
-/* Takes over an event socket that has its groups and its filter (a restart through the fd store).
- * The descriptor belongs to *out on success only. */
-int ct_adopt(struct ct **out, int fd);
+/* Takes over an event socket that has its groups and its filter (a restart through the fd store). What
+ * the kernel counts as dropped beyond `drops` (NULL: by now) is counted by the first ct_read(). The
+ * descriptor belongs to *out on success only. */
+int ct_adopt(struct ct **out, int fd, uint32_t receive_buffer_bytes, const uint32_t *drops);
 
 int ct_fd(const struct ct *ct);
 

@@ -294,7 +294,7 @@ static void bench_open(struct bench *b, uint32_t count)
 	b->slots = calloc(count, sizeof(*b->slots));
 	b->numbers = calloc(count, sizeof(*b->numbers));
 	if (!b->slots || !b->numbers || flow_table_new(&b->flows, count + count / 4) ||
-	    process_table_new(&b->processes, &processes) || ct_adopt(&b->ct, silent))
+	    process_table_new(&b->processes, &processes) || ct_adopt(&b->ct, silent, 65536, NULL))
 		fail("cannot begin");
 	trace.flows = join.flows = b->flows;
 	trace.processes = join.processes = b->processes;

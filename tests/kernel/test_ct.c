@@ -352,12 +352,38 @@ static void a_socket_handed_over_goes_on(void **state)
 	(void)state;
 	ct_close(ct);
 	netns_send(&fd, 7000, 10);
-	assert_int_equal(ct_adopt(&heir, kept), 0);
+	assert_int_equal(ct_adopt(&heir, kept, RECEIVE_BUFFER, NULL), 0);
 	netns_send(&fd, 7001, 10);
 	read_all(heir, &seen, 2, 1000);
 	assert_int_equal(seen.count, 2);
 	assert_int_equal(ct_dump(heir, see, &dumped), 0);
 	assert_int_equal(dumped.count, 2);
+	ct_close(heir);
+	close(fd);
+}
+
+/* The last run hung, or nobody ran for a while. */
+static void what_is_lost_between_two_runs_is_counted_by_the_next(void **state)
+{
+	const unsigned int flows = 3000;
+	struct ct *ct = must_open(udp, 1, 4096), *heir;
+	uint32_t drops = ct_stats(ct)->drops;
+	int kept = dup(ct_fd(ct)), fd = -1, bytes = 0;
+	socklen_t len = sizeof(bytes);
+	struct seen seen = { 0 };
+
+	(void)state;
+	netns_run("sysctl -qw net.netfilter.nf_conntrack_udp_timeout=120");
+	ct_close(ct);
+	for (unsigned int i = 0; i < flows; i++)
+		netns_send(&fd, (uint16_t)(10000 + i), 10);
+	assert_int_equal(ct_adopt(&heir, kept, RECEIVE_BUFFER, &drops), 0);
+	assert_int_equal(getsockopt(kept, SOL_SOCKET, SO_RCVBUF, &bytes, &len), 0);
+	assert_int_equal(bytes, 2 * RECEIVE_BUFFER);	/* as the kernel tells of it: socket(7) */
+	while (ct_read(heir, 1000, see, &seen) > 0)
+		;
+	assert_true(ct_stats(heir)->dropped > 0);
+	assert_int_equal(ct_stats(heir)->received + ct_stats(heir)->dropped, flows);
 	ct_close(heir);
 	close(fd);
 }
@@ -375,6 +401,7 @@ int main(void)
 		kernel_test(the_table_tells_how_full_it_is),
 		kernel_test(without_the_capability_it_is_not_permitted),
 		kernel_test(a_socket_handed_over_goes_on),
+		kernel_test(what_is_lost_between_two_runs_is_counted_by_the_next),
 	};
 
 	if (geteuid() != 0) {
