@@ -191,6 +191,7 @@ void check_conntrack(struct checklist *c, const struct options *options)
 			      "bytes or fate from it");
 		return;
 	}
+	ct_load();
 	err = ct_open(&ct, &tcp, 1, 4096);
 	ct_close(ct);
 	if (err) {

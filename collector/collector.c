@@ -82,6 +82,14 @@ static int receive_handover(struct collector *c)
 	return 0;
 }
 
+/* Before the settings of conntrack are looked for, and stay writable. Without it much is still had. */
+static int load_conntrack(struct collector *c)
+{
+	if (c->options->conntrack)
+		ct_load();
+	return 0;
+}
+
 static int enter(struct collector *c)
 {
 	return confine_enter(&c->confine, c->options);
@@ -485,8 +493,8 @@ static int take_older_connections(struct collector *c)
 int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
-		receive_handover, know_host, enter, open_outputs, open_metrics, open_tables,
-		open_trace, takeover_missed, open_lookup, open_conntrack, open_limit,
+		receive_handover, know_host, load_conntrack, enter, open_outputs, open_metrics,
+		open_tables, open_trace, takeover_missed, open_lookup, open_conntrack, open_limit,
 		open_join, give_up_rights, read_processes, takeover_connections,
 		take_older_connects, open_group, rules_stand, guard_open,
 		take_older_connections,

@@ -229,16 +229,23 @@ static int read_dumped(const struct nlmsghdr *nlh, void *data)
 
 #define REQUEST_BYTES (MNL_NLMSG_HDRLEN + MNL_ALIGN(sizeof(struct nfgenmsg)))
 
-/* The whole table. */
-static struct nlmsghdr *put_dump(uint8_t buf[static REQUEST_BYTES])
+static struct nlmsghdr *put_request(uint8_t buf[static REQUEST_BYTES], uint16_t message)
 {
 	struct nlmsghdr *nlh = mnl_nlmsg_put_header(buf);
 	struct nfgenmsg *nfg = mnl_nlmsg_put_extra_header(nlh, sizeof(*nfg));
 
-	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | IPCTNL_MSG_CT_GET;
-	nlh->nlmsg_flags = NLM_F_DUMP;
+	nlh->nlmsg_type = NFNL_SUBSYS_CTNETLINK << 8 | message;
 	nfg->nfgen_family = AF_UNSPEC;
 	nfg->version = NFNETLINK_V0;
+	return nlh;
+}
+
+/* The whole table. */
+static struct nlmsghdr *put_dump(uint8_t buf[static REQUEST_BYTES])
+{
+	struct nlmsghdr *nlh = put_request(buf, IPCTNL_MSG_CT_GET);
+
+	nlh->nlmsg_flags = NLM_F_DUMP;
 	return nlh;
 }
 
@@ -269,6 +276,19 @@ int ct_dump_part(struct ct *ct, ct_handler *handler, void *data)
 		return 1;
 	if (err <= 0)
 		nl_close(&ct->parts);
+	return err;
+}
+
+int ct_load(void)
+{
+	uint8_t buf[REQUEST_BYTES];
+	struct nlmsghdr *nlh = put_request(buf, IPCTNL_MSG_CT_GET_STATS);
+	struct nl nl = { 0 };
+	int err = nl_open(&nl, NETLINK_NETFILTER, 0, DUMP_BYTES);
+
+	if (!err)
+		err = nl_request(&nl, nlh, NULL, NULL);
+	nl_close(&nl);
 	return err;
 }
 

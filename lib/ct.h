@@ -77,6 +77,11 @@ int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
 const struct ct_stats *ct_stats(const struct ct *ct);
 void ct_close(struct ct *ct);
 
+/* Has the kernel load conntrack, and what speaks netlink of it, where they are modules and nobody has
+ * needed them yet: before that net.netfilter has no settings. nfnetlink does so for any request to them, and
+ * waits for it (nfnetlink_rcv_msg, all versions; joining a group does not wait). Returns 0 or -errno. */
+int ct_load(void);
+
 /* How many entries this network namespace has and the most it may have, from
  * /proc/sys/net/netfilter. Returns 0, -ENOENT without conntrack, or another -errno. */
 int ct_count(uint32_t *count, uint32_t *max);
