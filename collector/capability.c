@@ -2,6 +2,7 @@
 #include "capability.h"
 
 #include <errno.h>
+#include <inttypes.h>
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
@@ -97,7 +98,7 @@ void capability_names(uint64_t set, char *text, size_t size)
 		{ CAP_NET_ADMIN, "CAP_NET_ADMIN" }, { CAP_SYS_PTRACE, "CAP_SYS_PTRACE" },
 		{ CAP_DAC_READ_SEARCH, "CAP_DAC_READ_SEARCH" }, { CAP_PERFMON, "CAP_PERFMON" },
 		{ CAP_IPC_LOCK, "CAP_IPC_LOCK" }, { CAP_DAC_OVERRIDE, "CAP_DAC_OVERRIDE" },
-		{ CAP_CHOWN, "CAP_CHOWN" },
+		{ CAP_CHOWN, "CAP_CHOWN" }, { CAP_SYS_ADMIN, "CAP_SYS_ADMIN" },
 	};
 	size_t len = 0;
 
@@ -106,5 +107,8 @@ void capability_names(uint64_t set, char *text, size_t size)
 		if (set & CAPABILITY(names[i].number))
 			len += (size_t)snprintf(text + len, size - len, "%s%s", len ? " " : "",
 						names[i].name);
+		set &= ~CAPABILITY(names[i].number);
 	}
+	if (set && len < size)
+		snprintf(text + len, size - len, "%sothers (%#" PRIx64 ")", len ? " " : "", set);
 }

@@ -26,7 +26,7 @@ int capability_limit(uint64_t keep);
  * 0 or -errno. */
 int capability_raise(void);
 
-/* "CAP_NET_ADMIN CAP_..." of the few that we use; "none". */
+/* "CAP_NET_ADMIN CAP_..." of the few that we use, and a number for all others; "none". */
 void capability_names(uint64_t set, char *text, size_t size);
 
 #endif

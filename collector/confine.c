@@ -206,7 +206,8 @@ static void say_what_is_left(const struct confine *c, uint64_t effective)
 	char names[256];
 
 	capability_names(effective, names, sizeof(names));
-	log_info("confined: uid %u, %s; no new privileges%s%s", (unsigned int)geteuid(), names,
+	log_info("confined: uid %u, %s%s; no new privileges%s%s", (unsigned int)geteuid(), names,
+		 c->refused ? " (capset(2) is refused)" : "",
 		 c->filtered ? "; system calls filtered" : "",
 		 c->read_only ? "; files read-only but for the outputs' directories" : "");
 }
@@ -229,8 +230,9 @@ int confine_finish(struct confine *c, const struct options *options, bool traced
 		say_losses(effective);
 		err = capability_limit(RUNNING | (traced ? TRACING : 0) | c->keep);
 	}
-	/* Refused by a service manager's filter, which has left us few: named below. */
-	if (!err || err == -EPERM)
+	/* By a service manager's filter: what it leaves us with is named below. */
+	c->refused = err == -EPERM;
+	if (!err || c->refused)
 		err = capability_get(&effective);
 	if (err) {
 		log_error("giving up capabilities: %s", strerror(-err));

@@ -12,6 +12,7 @@ struct confine {
 	uint64_t keep;		/* capabilities that outputs need, decided in the first stage */
 	bool read_only;		/* files are, but for the outputs' directories */
 	bool filtered;		/* system calls are */
+	bool refused;		/* capabilities could not be given up */
 };
 
 /* The first stage: other people's files can no longer be written, and we are `--user`. After it

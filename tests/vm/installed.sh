@@ -29,6 +29,10 @@ install_and_start()
 	equal "with system calls filtered" \
 		"$(awk '$1 == "Seccomp:" { print $2 }' "/proc/$(main_pid)/status")" 2
 	check "its exposure is 2.0 or less" exposure
+	# Bit 21. systemd's filter may refuse to have it given up: then that is said.
+	equal "of CAP_SYS_ADMIN it says what is true" \
+		"$(journal_of | grep 'confined:' | tail -n 1 | grep -c CAP_SYS_ADMIN)" \
+		"$((0x$(awk '$1 == "CapEff:" { print $2 }' "/proc/$(main_pid)/status") >> 21 & 1))"
 	configure rate=0 rate-total=0 ledger-interval=1
 	check "it is restarted with another configuration" systemctl restart nfwho
 	equal "of the type that this systemd can" "$(property Type)" \
