@@ -129,9 +129,13 @@ bound_at_once()
 	time.sleep(float(sys.argv[3]))
 	EOF
 }
+# A neighbour that takes what it gets, and says nothing.
+for address in $nobody4 $nobody6; do
+	here ip neigh replace "$address" lladdr 02:00:00:00:00:99 dev eth0
+done
 collector_start --trace on || finish
-bound_at_once $here4 $nobody4 $((slow > 1 ? 4 : 1))
-bound_at_once $here6 $nobody6 $((slow > 1 ? 4 : 1))
+bound_at_once $here4 $nobody4 1
+bound_at_once $here6 $nobody6 1
 wait_ended 20 8
 collector_stop
 equal "several of one thread at once, bound first: they are named" "$(select_records '
@@ -139,6 +143,7 @@ equal "several of one thread at once, bound first: they are named" "$(select_rec
 equal "IPv4: by the trace" "$(select_records '.event.action == "connection_attempted" and
 	.network.type == "ipv4"' | jq -r .nfwho.owner | sort | uniq -c | awk '{ print $1, $2 }')" "4 trace"
 equal "and fates" "$(select_records '.event.action == "connection_ended"' |
-	jq -r "\"\(.event.reason) \(.event.duration >= $((slow > 1 ? 3 : 0))900000000)\"" |
-	sort | uniq -c | awk '{ print $1, $2, $3 }')" "8 aborted true"
+	jq -r '"\(.event.reason) \(.event.duration >= 900000000)"' |
+	sort | uniq -c | awk '{ print $1, $2, $3 }')" \
+	"8 $(reports_errors && echo aborted || echo null) true"
 finish

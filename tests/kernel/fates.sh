@@ -105,14 +105,6 @@ left_out()
 	sed "s/^end null .*/end $reason $outcome/" <<<"$1"
 }
 
-# Since Linux 5.14: without it only conntrack may tell why a connection failed. tracefs need not be
-# mounted where everybody sees it.
-reports_errors()
-{
-	unshare --mount --propagation private sh -c 'mount -t tracefs tracefs /sys/kernel/tracing &&
-		test -d /sys/kernel/tracing/events/sock/inet_sk_error_report'
-}
-
 # On a machine whose perf is silent while a CPU is idle, what a timer or ICMP ends may have no reason
 # (but no wrong one); with every CPU awake it must have. The least that keeps them so.
 keep_awake()

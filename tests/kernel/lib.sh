@@ -380,6 +380,14 @@ conntrack_forgets()
 	return 0
 }
 
+# Since Linux 5.14: without it only conntrack may tell why a connection failed. tracefs need not be
+# mounted where everybody sees it.
+reports_errors()
+{
+	unshare --mount --propagation private sh -c 'mount -t tracefs tracefs /sys/kernel/tracing &&
+		test -d /sys/kernel/tracing/events/sock/inet_sk_error_report'
+}
+
 # Whether conntrack's last word has the TCP state: not on Linux 5.10. Port 9 is the peer's, and closed.
 tells_state()
 {

@@ -39,12 +39,6 @@ persists()
 	unshare --net nft 'table inet owned { flags owner, persist; }'
 }
 
-reports_errors()
-{
-	mountpoint -q /sys/kernel/tracing || mount -t tracefs tracefs /sys/kernel/tracing
-	[[ -d /sys/kernel/tracing/events/sock/inet_sk_error_report ]]
-}
-
 logs_conntrack()
 {
 	grep -q '^CONFIG_NETFILTER_NETLINK_GLUE_CT=y' "/boot/config-$(uname -r)"
