@@ -47,7 +47,10 @@ logs_conntrack()
 # Where it is, `check` finds its own files read-only.
 sets_mounts()
 {
-	[[ $("$NFWHO" check 2>&1) != *"files stay writable"* ]]
+	local said
+
+	said=$("$NFWHO" check 2>&1)
+	[[ $said == *confinement* && $said != *"files stay writable"* ]]
 }
 
 tells_without_listeners()

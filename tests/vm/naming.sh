@@ -20,7 +20,7 @@ named()
 		"$work/truth.tsv" --at-least connections=100 --at-most extra=0 --at-most ledger.kernel_gap=0 \
 		--at-most ledger.own_gap=0 --at-most executable.wrong=0 \
 		--at-most parent_pid.wrong=0
-	echo "# $mode, to $to: $(figures)"
+	check "$mode, to $to: $(figures)" hold 'right%>=100' 'wrong<=0'
 }
 
 # What the comparison found, of all connections made.
