@@ -13,7 +13,7 @@
 /* A look at /proc takes a dozen system calls: for a process that connects again and again they must
  * not be most of the work. */
 #define PROCESS_OLD_NS		10000000ull
-#define PROCESS_STEADY_OLD_NS	100000000ull
+#define PROCESS_STEADY_OLD_NS	500000000ull
 
 /* How long what was read of it holds. The trace tells of programs, names and cgroups as they change;
  * of ids it does not, but a process makes its sockets with the ids it has. So what has been true for
@@ -24,7 +24,7 @@ static uint64_t holds_ns(const struct join *j, const struct flow *f)
 	uint64_t held_ns = p->checked_ns > p->read_end_ns ? p->checked_ns - p->read_end_ns : 0;
 
 	if (!j->config.trace || !(f->seen & FLOW_UID) || !(p->known & PROCESS_IDS) ||
-	    f->uid != p->uid || held_ns < PROCESS_OLD_NS)
+	    f->uid != p->uid || (f->seen & FLOW_GID && f->gid != p->gid) || held_ns < PROCESS_OLD_NS)
 		return PROCESS_OLD_NS;
 	return held_ns < PROCESS_STEADY_OLD_NS ? held_ns : PROCESS_STEADY_OLD_NS;
 }
