@@ -63,6 +63,7 @@ struct collector {
 	uint64_t drops_told;		/* conntrack's messages, of those that the kernel counted */
 	struct ledger said;		/* the sums when losses were last said on stderr */
 	uint64_t proc_failures;		/* of the process table, when last said */
+	uint64_t sock_failures;		/* of sockets' lookups, the same */
 	uint64_t incomplete;		/* records, the same */
 	bool counting;		/* connects are counted, for the next run */
 	bool conntrack_taken;	/* over from the last run, with what is queued */

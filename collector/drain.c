@@ -331,12 +331,17 @@ static void say_failures(struct collector *c)
 	const struct process_stats *p = process_stats(c->processes);
 	const struct owner_stats *o = owner_stats(c->owner);
 	uint64_t failures = p->failures + o->walk_failures;
+	uint64_t unheard = o->failures + o->invalid;
 
 	if (failures != c->proc_failures)
 		log_warning("/proc could not be read %" PRIu64 " times (%s): names and details of "
 			    "processes are missing from records", failures - c->proc_failures,
 			    strerror(p->failures ? p->last_failure : o->walk_last_failure));
 	c->proc_failures = failures;
+	if (unheard != c->sock_failures)
+		log_warning("sockets could not be looked up %" PRIu64 " times: names of processes may "
+			    "be missing from records", unheard - c->sock_failures);
+	c->sock_failures = unheard;
 	if (record_incomplete(c->record) != c->incomplete)
 		log_warning("no memory: %" PRIu64 " records of connections lack their process",
 			    record_incomplete(c->record) - c->incomplete);

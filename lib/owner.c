@@ -59,9 +59,16 @@ static void let_go(struct owner *o)
 
 static int find_sockets(struct owner *o, unsigned int count)
 {
-	if (o->diag)
-		return diag_lookup(o->diag, o->sock, count);
-	return procnet_lookup(o->config.proc_fd, o->sock, count, &o->stats.invalid);
+	int err;
+
+	if (o->diag) {
+		err = diag_lookup(o->diag, o->sock, count);
+		o->stats.invalid = diag_stats(o->diag)->invalid;
+	} else {
+		err = procnet_lookup(o->config.proc_fd, o->sock, count, &o->stats.invalid);
+	}
+	o->stats.failures += err != 0;
+	return err;
 }
 
 static void ask_for(struct sock_query *sock, const struct owner_query *q)
@@ -221,8 +228,6 @@ static void count_search(struct owner *o)
 	o->stats.walk_last_failure = h->last_failure;
 	o->stats.walk_ns = h->busy_ns;
 	o->stats.cache_hits = h->cache_hits;
-	if (o->diag)
-		o->stats.invalid = diag_stats(o->diag)->invalid;
 }
 
 int owner_sockets(struct owner *o, struct owner_query *queries, unsigned int count)

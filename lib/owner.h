@@ -64,7 +64,8 @@ struct owner_stats {
 	int walk_last_failure;		/* errno of the last of them */
 	uint64_t walk_ns;		/* time spent on it */
 	uint64_t cache_hits;
-	uint64_t invalid;		/* answers of the kernel's that could not be read */
+	uint64_t failures;		/* the kernel could not be asked for sockets, or not heard */
+	uint64_t invalid;		/* its answers that could not be read */
 };
 
 /* Returns 0 or -errno (mode DIAG and no sock_diag: -EPROTONOSUPPORT). The caller owns *out. */

@@ -7,8 +7,8 @@
 # messages cut or late, a clock that is set, no memory, no tracefs, a /proc that hides processes, a
 # CPU that leaves and comes back. It may go on with less and has to say so; it may not die, hang,
 # write a wrong record or lose one without a word. With "all", every message and every allocation
-# has its turn: about half an hour. With sanitizers messages are mangled from the start, and else what
-# sock_diag answers.
+# has its turn: about half an hour. With sanitizers messages are mangled from the start, and else
+# without a trace.
 
 # Mounts that nobody else sees, and that are gone with this script.
 if [[ ! ${NFWHO_OWN_MOUNTS:-} ]]; then
@@ -72,7 +72,7 @@ mangled()
 }
 
 # Without a trace sock_diag's answers say who has a socket: mangled, they say nothing, and nobody else is
-# named.
+# named. With packets mangled as well nobody would ask it.
 mangled_answers()
 {
 	local options=(--trace off) named=0 hold_ms=100 how
@@ -82,6 +82,10 @@ mangled_answers()
 	for how in cut short long tiny; do
 		with mangle "FAULT_NETLINK=$how" "FAULT_WHILE=$on"
 		recovers=1 one "no trace, and messages that are $how for a while" "${preloaded[@]}"
+		with mangle "FAULT_NETLINK=$how" FAULT_BUS=4 "FAULT_WHILE=$on"
+		recovers=1 one "no trace, and answers of sock_diag that are $how" "${preloaded[@]}"
+		check "no trace, and answers of sock_diag that are $how: it says so" \
+			grep -q 'sockets could not be looked up' "$said"
 	done
 	verdict "netlink messages that are mangled without a trace"
 }

@@ -7,8 +7,9 @@
  *	long	a header that promises more than there is
  *	tiny	fewer bytes than a header has
  *
- * FAULT_MESSAGES=FIRST[-[LAST]] which of them, all by default; FAULT_WHILE: only while that file
- * exists. How many there were, and how many were mangled, goes into FAULT_TELL's file at the end.
+ * FAULT_BUS=NUMBER: on that netlink protocol (linux/netlink.h), and not on all. FAULT_MESSAGES=FIRST[-[LAST]]
+ * which of them, all by default; FAULT_WHILE: only while that file exists. How many there were, and how
+ * many were mangled, goes into FAULT_TELL's file at the end.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -24,17 +25,18 @@
 
 static unsigned long seen, mangled, first = 1, last = (unsigned long)-1;
 static const char *how = "", *while_there;
-static int tell_fd = -1;
+static int tell_fd = -1, bus = -1;
 static ssize_t (*receive)(int fd, struct msghdr *msg, int flags);
 static int (*receive_many)(int fd, struct mmsghdr *messages, unsigned int max, int flags,
 			   struct timespec *timeout);
 
 static bool is_netlink(int fd)
 {
-	int domain = 0, error = errno;
+	int domain = 0, protocol = -1, error = errno;
 	socklen_t len = sizeof(domain);
 	bool is = getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &len) == 0 &&
-		  domain == AF_NETLINK;
+		  getsockopt(fd, SOL_SOCKET, SO_PROTOCOL, &protocol, &len) == 0 &&
+		  domain == AF_NETLINK && (bus < 0 || protocol == bus);
 
 	errno = error;
 	return is;
@@ -101,6 +103,8 @@ __attribute__((constructor)) static void begin(void)
 	while_there = getenv("FAULT_WHILE");
 	if (getenv("FAULT_NETLINK"))
 		how = getenv("FAULT_NETLINK");
+	if (getenv("FAULT_BUS"))
+		bus = atoi(getenv("FAULT_BUS"));
 	/* No file can be opened for writing later. */
 	tell_fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
 	if (!which)
