@@ -18,6 +18,7 @@ named=1		# whoever connects is named, however soon it is gone
 hold_ms=0	# how long a connection lives
 prepare=:	# a function: before each start
 must_tell=0	# whatever the counts say, what is not sound has to be told
+must_strike=0	# a run in which nothing failed has shown nothing
 may_leak=0	# so many descriptors more afterwards are not the collector's doing
 
 ready_or_gone()
@@ -319,6 +320,7 @@ judge()
 	grep -q 'Sanitizer\|runtime error' "$said" && problem "a sanitizer has something to say"
 	judge_records
 	((recovers)) && judge_recovery
+	((failures || !must_strike)) || problem "nothing failed, of $seen that could have"
 	((failures == 0 && !must_tell)) || is_told || is_sound ||
 		problem "not a word of it: $(grep -v '[^0-9]0$' "$work/figures")"
 }
