@@ -107,3 +107,22 @@ tell_unknown()
 	done
 	equal "$1: every call that is made is made to fail" "$unknown" ""
 }
+
+# Whether this call was made to fail in the last run, into unstruck. What only the loader makes is never.
+note_struck()
+{
+	((failures)) || unstruck+=" $1"
+}
+
+# known_struck TITLE CALL…: those that it is known to make were made to fail; the others are named.
+known_struck()
+{
+	local title=$1 call missed=
+
+	for call in $unstruck; do
+		[[ " ${*:2} " == *[[:space:]]"$call"[[:space:]]* ]] && missed+=" $call"
+	done
+	echo "# not made to fail:$unstruck"
+	equal "$title" "$missed" ""
+	unstruck=
+}
