@@ -183,21 +183,29 @@ allocations()
 	fi
 }
 
+# allocation NUMBER[-] TITLE: it fails, and no more is left at the end than in a sound run.
+allocation()
+{
+	with short_of_memory "FAULT_ALLOCATION=$1" "FAULT_HELD=$work/held"
+	one "$2" "${preloaded[@]}"
+	[[ $1 == 0 || $failures != 0 ]] || echo "# $2: not made"
+	(($(<"$work/held") <= left)) && return
+	problems="$(<"$work/held") allocations are left at the end, not $left"
+	note "$2"
+}
+
 no_memory()
 {
-	local number whole
+	local number whole left=1000
 
-	with short_of_memory FAULT_ALLOCATION=0
-	one "allocations counted" "${preloaded[@]}"
-	whole=$seen
+	allocation 0 "allocations counted"
+	whole=$seen left=$(<"$work/held")
 	check "allocations are counted" test "$whole" -gt 50
 	for number in $(allocations "$whole"); do
-		with short_of_memory "FAULT_ALLOCATION=$number"
-		one "allocation $number of $whole" "${preloaded[@]}"
+		allocation "$number" "allocation $number of $whole"
 	done
 	for number in $((whole / 3)) $((whole * 3 / 4)); do
-		with short_of_memory "FAULT_ALLOCATION=$number-"
-		one "no memory after allocation $number of $whole" "${preloaded[@]}"
+		allocation "$number-" "no memory after allocation $number of $whole"
 	done
 	verdict "an allocation that fails"
 }

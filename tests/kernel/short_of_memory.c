@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
  * Preloaded: FAULT_ALLOCATION=N[-] makes the N-th allocation of the program and its libraries fail,
- * or all from there on. How many there were goes into FAULT_TELL's file at the end. Those of
- * libseccomp are left out: it does not bear it, and has what it needs reserved for it.
+ * or all from there on. How many there were goes into FAULT_TELL's file at the end, and how many were
+ * not given back into FAULT_HELD's. Those of libseccomp are left out: it does not bear it, and has what
+ * it needs reserved for it.
  */
 #include <dlfcn.h>
 #include <errno.h>
@@ -15,10 +16,12 @@
 extern void *__libc_malloc(size_t size);
 extern void *__libc_calloc(size_t count, size_t size);
 extern void *__libc_realloc(void *old, size_t size);
+extern void __libc_free(void *memory);
 
 static unsigned long seen, first;
+static long held;
 static bool counting, onward;
-static int tell_fd = -1;
+static int tell_fd = -1, held_fd = -1;
 
 static bool is_left_out(const void *caller)
 {
@@ -38,30 +41,46 @@ static bool fails(const void *caller)
 	return true;
 }
 
+static void *taken(void *memory)
+{
+	held += memory != NULL;
+	return memory;
+}
+
 void *malloc(size_t size)
 {
-	return fails(__builtin_return_address(0)) ? NULL : __libc_malloc(size);
+	return fails(__builtin_return_address(0)) ? NULL : taken(__libc_malloc(size));
 }
 
 void *calloc(size_t count, size_t size)
 {
-	return fails(__builtin_return_address(0)) ? NULL : __libc_calloc(count, size);
+	return fails(__builtin_return_address(0)) ? NULL : taken(__libc_calloc(count, size));
 }
 
 void *realloc(void *old, size_t size)
 {
-	return fails(__builtin_return_address(0)) ? NULL : __libc_realloc(old, size);
+	if (fails(__builtin_return_address(0)))
+		return NULL;
+	return old ? __libc_realloc(old, size) : taken(__libc_realloc(old, size));
+}
+
+void free(void *memory)
+{
+	held -= memory != NULL;
+	__libc_free(memory);
 }
 
 __attribute__((constructor)) static void begin(void)
 {
 	const char *text = getenv("FAULT_ALLOCATION"), *path = getenv("FAULT_TELL");
+	const char *held_path = getenv("FAULT_HELD");
 	char *end;
 
 	if (!text)
 		return;
 	/* No file can be opened for writing later. */
 	tell_fd = path ? open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
+	held_fd = held_path ? open(held_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600) : -1;
 	first = strtoul(text, &end, 10);
 	onward = *end == '-';
 	counting = true;
@@ -72,4 +91,6 @@ __attribute__((destructor)) static void tell(void)
 	counting = false;
 	if (tell_fd >= 0)
 		dprintf(tell_fd, "%lu %d\n", seen, first && seen >= first);
+	if (held_fd >= 0)
+		dprintf(held_fd, "%ld\n", held);
 }
