@@ -14,6 +14,7 @@
 . "$(dirname "$0")/judge.sh"
 . "$(dirname "$0")/calls.sh"
 
+((sanitized)) || command -v strace >/dev/null || skip_all "needs strace"
 etc=$work/etc
 unstruck=
 
@@ -90,11 +91,16 @@ check_fails()
 	note "check: $*"
 }
 
-# known_to_fail TITLE COMMAND…: sets made.
+# known_to_fail TITLE COMMAND…: sets made, but with sanitizers, whose runtime
+# makes calls of its own.
 known_to_fail()
 {
-	here strace -f -qq -o "$work/calls" "$NFWHO" "${@:2}" >"$work/out" 2>&1 </dev/null
-	tell_unknown "$1"
+	local under=(strace -f -qq -o "$work/calls")
+
+	((sanitized)) && under=()
+	here "${under[@]}" "$NFWHO" "${@:2}" >"$work/out" 2>&1 </dev/null
+	made=
+	((sanitized)) || tell_unknown "$1"
 }
 
 # failing_at FIRST,… FUNCTION CALL…: each call at each of these positions, as long as it is made so often,
@@ -143,7 +149,7 @@ check_command()
 
 	calls=$own
 	known_to_fail check check --output "file:$work/checked.json"
-	((whole)) && positions=1,2,3,5,8,12,20,40,80 calls=$made
+	((whole)) && positions=1,2,3,5,8,12,20,40,80 calls="$own $made"
 	failing_at $positions check_fails $calls
 	verdict "check: a call that fails"
 	known_struck "check: those that nothing else makes were made to fail" $own

@@ -8,7 +8,7 @@
 # CPU that leaves and comes back. It may go on with less and has to say so; it may not die, hang,
 # write a wrong record or lose one without a word. With "all", every message and every allocation
 # has its turn: about half an hour. With sanitizers messages are mangled from the start, and else
-# without a trace.
+# without a trace; late ones, the clock and memory (which is theirs) are left out.
 
 # Mounts that nobody else sees, and that are gone with this script.
 if [[ ! ${NFWHO_OWN_MOUNTS:-} ]]; then
@@ -289,13 +289,13 @@ mangled
 if ((sanitized || all)); then
 	mangled_answers
 fi
+no_descriptors
+hidden_processes
+no_tracefs
 if ((!sanitized)); then
-	no_descriptors
-	hidden_processes
 	late
 	clock_is_set
 	no_memory
-	no_tracefs
 	cpu_leaves
 fi
 finish
