@@ -212,6 +212,34 @@ no_memory()
 
 # --- what is mounted
 
+# In these mounts, and in the collector's own, which it has made of them.
+tracefs_leaves()
+{
+	local of at
+
+	for of in $$ "$collector"; do
+		for at in $(awk '$3 == "tracefs" { print $2 }' "/proc/$of/mounts"); do
+			nsenter --mount="/proc/$of/ns/mnt" -- umount -l "$at" && left=$of
+		done
+		! grep ' tracefs ' "/proc/$of/mounts" || problem "tracefs stays"
+	done
+}
+
+# The rings that are open stay open, and nothing is looked up in it again.
+tracefs_unmounted()
+{
+	local befall=tracefs_leaves relent=: left=$$
+
+	mountpoint -q /sys/kernel/tracing || mount -t tracefs nfwho-tracing /sys/kernel/tracing
+	one "tracefs is unmounted" env
+	check "tracefs is unmounted: the collector had it" test "$left" != $$
+	equal "tracefs is unmounted: all is named before it, without it and after a reload" \
+		"$(figure right) $(figure missing)" "18 0"
+	check "tracefs is unmounted: the configuration is read again" \
+		grep -q 'configuration read again' "$said"
+	verdict "tracefs is unmounted while it traces"
+}
+
 no_tracefs()
 {
 	umount -l /sys/kernel/tracing 2>"$work/out"
@@ -291,6 +319,7 @@ if ((sanitized || all)); then
 fi
 no_descriptors
 hidden_processes
+tracefs_unmounted
 no_tracefs
 if ((!sanitized)); then
 	late
