@@ -248,8 +248,6 @@ static int v4_mapped(void)
 	struct truth_row *row = row_next();
 	int fd = socket(AF_INET6, SOCK_STREAM, 0), error = 0;
 
-	if (served.address.ss_family != AF_INET)
-		return SKIP;
 	memset(&mapped.sin6_addr.s6_addr[10], 0xff, 2);
 	memcpy(&mapped.sin6_addr.s6_addr[12], &four->sin_addr, 4);
 	attempt_begin(row);
@@ -263,7 +261,9 @@ static int mptcp(void)
 {
 	int fd = socket(served.address.ss_family, SOCK_STREAM, IPPROTO_MPTCP);
 
-	return fd < 0 ? SKIP : connect_noted(fd, &served);
+	if (fd < 0)
+		return errno == EPROTONOSUPPORT || errno == ENOPROTOOPT ? SKIP : errno;
+	return connect_noted(fd, &served);
 }
 
 static int fast_open(void)
@@ -286,7 +286,7 @@ static int fast_open_connect(void)
 	pid_t pid;
 
 	if (setsockopt(fd, IPPROTO_TCP, TCP_FASTOPEN_CONNECT, &one, sizeof(one)))
-		return SKIP;
+		return errno;
 	attempt_begin(row);
 	if (connect(fd, (struct sockaddr *)&served.address, served.len) < 0)
 		return 1;

@@ -35,6 +35,8 @@ make_connections()
 	local family=$1 served=$2 refused=$3 name
 
 	for name in "${order[@]}"; do
+		# An address of IPv6 is none of IPv4.
+		[[ $name == v4_mapped && $family == IPv6 ]] && continue
 		here "$connects" "$name" "$work/$name-$family.tsv" "$served" "$refused" \
 			2>"$work/$name-$family.why"
 		echo $? >"$work/$name-$family.status"
@@ -48,6 +50,7 @@ check_connections()
 	local family=$1 name title
 
 	for name in "${order[@]}"; do
+		[[ -e $work/$name-$family.status ]] || continue
 		title="${titles[$name]}, $family"
 		case $(<"$work/$name-$family.status") in
 		0) owned "$title" "$work/$name-$family.tsv" ;;

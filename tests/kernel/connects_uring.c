@@ -10,10 +10,10 @@ static int connect_by_ring(unsigned int flags)
 	struct io_uring_cqe *done;
 	struct io_uring_sqe *request;
 	struct io_uring ring;
-	int fd = tcp_socket(0), error;
+	int fd = tcp_socket(0), error = -io_uring_queue_init(2, &ring, 0);
 
-	if (io_uring_queue_init(2, &ring, 0))
-		return 77;
+	if (error)
+		return error == ENOSYS || error == EPERM ? 77 : error;
 	request = io_uring_get_sqe(&ring);
 	io_uring_prep_connect(request, fd, (struct sockaddr *)&served.address, served.len);
 	request->flags |= flags;

@@ -476,8 +476,9 @@ int main(void)
 		BOTH(who_was_named_stays_until_the_next_lookup),
 		cmocka_unit_test(only_connecting_sockets_are_dumped),
 	};
+	int missing = world_enter();
 
-	if (world_enter() < 0)
-		return 77;
+	if (missing)
+		return missing;
 	return cmocka_run_group_tests_name("owner", tests, NULL, NULL);
 }

@@ -251,9 +251,10 @@ int main(void)
 	};
 
 	const struct sched_param priority = { .sched_priority = 5 };
+	int missing = world_enter();
 
-	if (world_enter() < 0)
-		return 77;
+	if (missing)
+		return missing;
 	/* Mostly asleep. It measures the search, not who else is busy on this machine; without
 	 * permission it does. */
 	sched_setscheduler(0, SCHED_RR, &priority);

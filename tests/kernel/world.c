@@ -33,14 +33,14 @@ int world_enter(void)
 {
 	if (unshare(CLONE_NEWNET) < 0) {
 		printf("needs a network namespace of its own: %s\n", strerror(errno));
-		return -1;
+		return 77;
 	}
 	if (system("ip link set lo up && ip link add void type veth peer name end && "
 		   "ip link set void up && ip link set end up && "
 		   "ip address add 198.51.100.1/24 dev void && "
 		   "ip neighbour add 198.51.100.9 lladdr 02:00:00:00:00:09 dev void") != 0) {
-		printf("needs ip(8) and veth\n");
-		return -1;
+		printf("no device can be made\n");
+		return 1;
 	}
 	return 0;
 }

@@ -16,7 +16,7 @@ struct world {
 };
 
 /* A network namespace of our own with loopback and a device whose packets nobody answers. Returns
- * 0, or -1 with a line that says what is missing. */
+ * 0; or with a line that says why 77 where that is not permitted, 1 if it fails. */
 int world_enter(void);
 
 int world_open(struct world **out, enum owner_lookup_mode mode);
