@@ -7,7 +7,7 @@
 # mode, connections a second (0: as fast as they come), milliseconds held
 naming_cases=("busy 300 100" "busy 1000 0" "busy 0 0" "short 300 0" "short 300 100" "short 0 0"
 	"spawn 300 0" "spawn 300 100" "spawn 0 0")
-naming_readers=(nfwho-start nfwho-blind ss nethogs)
+naming_readers=(nfwho-start nfwho-blind ss nethogs opensnitch)
 naming_crowds=(10 500 5000)
 
 # As many at once as the load may have: each worker waits for its own.
@@ -32,10 +32,9 @@ naming_one()
 	before=$(cpu_ns "$1")
 	load "$3" --workers "$(naming_workers "$3" "$4" "$5")" --rate "$4" --hold-ms "$5" \
 		--count "$(naming_count "$3" "$4")" --seconds $((naming_seconds * 2))
-	# nethogs tells once a second, ss ten times; asked to end, nethogs waits for a packet, and the
-	# shell around ss does not hear of SIGINT
+	# nethogs tells once a second, ss ten times; the shell around ss does not hear of SIGINT
 	case $1 in
-	nethogs) sleep 1.5; { kill -KILL "$reader"; wait "$reader"; } 2>/dev/null ;;
+	nethogs) sleep 1.5 ;;
 	ss) sleep 0.2; end "$reader"; reader='' ;;
 	*) until_at_rest "$1"; cpu=(cpu_ns=$(($(cpu_ns "$1") - before))) ;;
 	esac
@@ -54,7 +53,6 @@ part_naming()
 		why=$(cannot "$name")
 		[[ -n $why ]] && not_run naming "$name" "$why" || names+=("$name")
 	done
-	not_run naming opensnitch "$(opensnitch_cannot)"
 	for crowd in "${naming_crowds[@]}"; do
 		crowd_stand "$crowd" || { warn "no crowd of $crowd: $(<"$work/crowd.said")"; continue; }
 		for case in "${naming_cases[@]}"; do

@@ -125,9 +125,10 @@ rules()
 	END
 }
 
+# OpenSnitch leaves its tables behind; nfwho's is its own, and goes away with it.
 rules_gone()
 {
-	here nft delete table inet bench 2>/dev/null
+	here nft flush ruleset 2>/dev/null
 }
 
 # Expired conntrack entries go, and are told of, when somebody looks at them: also at those that are not

@@ -5,12 +5,12 @@
 # leaves its pid in `reader` and what it writes in `out`, and returns when it hears; `form` says how
 # `seen` is to read that. Sourced by `run`.
 
-reader='' out=''
+reader='' out='' stop=INT	# SIGINT is what ends a tool that a person would watch
 declare -A form=(
 	[discard]=none [discard-start]=none [nfwho-start]=nfwho [nfwho-both]=nfwho [nfwho-blind]=nfwho
 	[ulogd-packets]=ulogd [ulogd-both]=ulogd [conntrack]=conntrack [tcplife]=tcplife
-	[bpftrace]=bpftrace [audit]=audit [ss]=ss [nethogs]=nethogs [none]=none [rule]=none
-	[audit-rule]=none
+	[bpftrace]=bpftrace [audit]=audit [ss]=ss [nethogs]=nethogs [opensnitch]=opensnitch
+	[none]=none [rule]=none [audit-rule]=none
 )
 
 # --- whether one hears
@@ -121,16 +121,13 @@ reader_start()
 	return 1
 }
 
-# SIGINT is what ends a tool that a person would watch.
 reader_stop()
 {
 	if [[ -n $audit_before ]]; then
 		audit_stop
 	elif [[ -n $reader ]]; then
-		kill -INT "$reader" 2>/dev/null
-		wait_for 1 gone "$reader"
-		end "$reader"
+		{ kill -"$stop" "$reader"; wait_for 1 gone "$reader"; end "$reader"; } 2>/dev/null
 	fi
-	reader=''
+	reader='' stop=INT
 	rules_gone
 }

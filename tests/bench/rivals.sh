@@ -4,11 +4,12 @@
 # What else hears of connections, each with the settings that its documentation offers for speed, and
 # what keeps it from running here. Sourced by `run`; see readers.sh.
 
-audit_before=''
+audit_before='' opensnitchd=''
 # What must be installed for each, besides what all need.
 declare -A program=(
 	[ulogd-packets]=ulogd [ulogd-both]=ulogd [conntrack]=conntrack [tcplife]=tcplife
 	[bpftrace]=bpftrace [audit]=auditd [audit-rule]=auditd [nethogs]=nethogs [ss]=ss
+	[opensnitch]=iptables
 )
 
 # --- what keeps one from running here, a line; nothing where it can
@@ -25,6 +26,8 @@ cannot()
 		echo "this kernel has no BTF (CONFIG_DEBUG_INFO_BTF)"
 	elif [[ $1 == audit* ]]; then
 		audit_cannot
+	elif [[ $1 == opensnitch ]]; then
+		opensnitch_cannot
 	fi
 }
 
@@ -40,12 +43,14 @@ audit_cannot()
 
 opensnitch_cannot()
 {
-	if ! rules 'queue num 618 bypass' 2>/dev/null; then
-		echo "this kernel has no nft queue (CONFIG_NFT_QUEUE), which it decides connections by"
-	else
-		rules_gone
-		echo "not installed by this script: it would ask about every connection of this machine"
-	fi
+	if [[ -e /etc/opensnitchd ]]; then
+		echo "it is in use on this machine, and is left alone"
+	elif [[ -z $opensnitchd ]]; then
+		echo "its package could not be had (apt-get download opensnitch)"
+	elif ! here iptables -t mangle -A OUTPUT -j NFQUEUE --queue-num $group --queue-bypass; then
+		echo "this kernel has no NFQUEUE (CONFIG_NETFILTER_XT_TARGET_NFQUEUE)"
+	fi 2>/dev/null
+	rules_gone
 }
 
 ulogd_hears()
@@ -186,6 +191,32 @@ audit_stop()
 	audit_before=''
 }
 
+# Installed it would decide on each connection of this machine, so its program is only unpacked.
+opensnitch_unpack()
+{
+	(cd "$work" && apt-get -qq download opensnitch && dpkg-deb -x opensnitch_*.deb opensnitch) \
+		</dev/null >/dev/null 2>&1 && opensnitchd=$work/opensnitch/usr/bin/opensnitchd
+}
+
+# The rule comes when the queue is there.
+opensnitch_hears()
+{
+	kill -0 "$reader" && here iptables -t mangle -S OUTPUT | grep -q "NFQUEUE --queue-num $group"
+}
+
+# Without a configuration: iptables, allow. Only at debug its log says who connects. Asked to end, it
+# takes five seconds.
+start_opensnitch()
+{
+	out=$work/out stop=KILL
+	mkdir -p "$work/opensnitch/rules" || return
+	"${in_here[@]}" "$opensnitchd" -debug -process-monitor-method proc -queue-num $group \
+		-rules-path "$work/opensnitch/rules" -ui-socket "unix://$work/nobody" \
+		>"$out" 2>"$work/said" &
+	reader=$!
+	wait_for 10 opensnitch_hears
+}
+
 start_ss()
 {
 	out=$work/out
@@ -193,9 +224,10 @@ start_ss()
 	reader=$!
 }
 
+# Asked to end, it waits for a packet.
 start_nethogs()
 {
-	out=$work/out
+	out=$work/out stop=KILL
 	"${in_here[@]}" nethogs -t -d 1 eth0 >"$out" 2>"$work/said" &
 	reader=$!
 	wait_for 5 grep -q Refreshing "$out" || sleep 1

@@ -7,7 +7,7 @@
 
 side_rates=(1000 10000 0)	# connections a second; 0: as fast as they come
 side_readers=(none rule discard-start discard nfwho-start nfwho-both nfwho-blind ulogd-packets
-	ulogd-both conntrack tcplife bpftrace)
+	ulogd-both conntrack tcplife bpftrace opensnitch)
 # Once audit has been on, the kernel looks for it at each system call of each new process until it is
 # booted again: so these come last, with a reference of their own.
 side_last=(audit-rule audit)
