@@ -65,7 +65,7 @@ growth_round()
 # Where conntrack has no room for so many, and none can be made, as many as it has room for.
 growth_program()
 {
-	local to most had=0 size round flows lost
+	local to most had=0 size round flows
 
 	conntrack_make_room $((growth_sizes[-1] * 5 / 4))
 	most=$(($(sysctl -n net.netfilter.nf_conntrack_max) * 4 / 5))
@@ -84,8 +84,8 @@ growth_program()
 		done
 		had=$size
 	done
-	lost=$(awk '$1 == "nfwho_trace_lost_total" { print $2 }' "$work/metrics")
-	((lost)) && warn "growth: the trace lost $lost records"
+	jq -cn '{}' | measured trace \
+		lost="$(awk '$1 == "nfwho_trace_lost_total" { print $2 }' "$work/metrics")"
 	reader_stop
 	network_set "ipv4.ip_local_port_range=32768 60999"
 	here conntrack -F >/dev/null 2>&1

@@ -117,6 +117,7 @@ reader_start()
 	out='' reader=''
 	"start_$1" && return
 	warn "$1 does not start: $(tail -n 1 "$work/said" 2>/dev/null)"
+	jq -cn '{}' | measured failed of="$part" reader="$1"
 	reader_stop
 	return 1
 }
