@@ -79,6 +79,7 @@ growth_program()
 		((size > had)) || break
 		growth_hold $((size - had))
 		flows=$(followed)
+		[[ -n $flows ]] || warn "growth: beside $size nfwho did not say how many it follows"
 		for ((round = 0; round < rounds; round++)); do
 			growth_round $round "$flows"
 		done

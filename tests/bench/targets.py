@@ -29,7 +29,7 @@ def verdict_of_all(m, met, **parts):
 
 
 def line_us(line):
-    return line["cpu_ns"] / line["made"] / 1000 if line.get("made") else None
+    return line["cpu_ns"] / line["made"] / 1000 if line.get("made") and "cpu_ns" in line else None
 
 
 def cpu_us(m, reader, rate):
@@ -125,7 +125,8 @@ def flat(title, steps):
 
 def growth(m):
     yield flat("the program", [
-        (flows, m.median("growth", line_us, flows=flows)) for (flows,) in m.keys("growth", "flows")])
+        (flows, us) for (flows,) in m.keys("growth", "flows")
+        if flows and (us := m.median("growth", line_us, flows=flows))])
     alone = [line["text"].splitlines() for line in m.parts["tables"]]
     yield flat("the join alone", [
         (int(flows), int(ns) / 1000) for lines in alone
