@@ -102,6 +102,13 @@ conntrack_room_back()
 	conntrack_max_was=''
 }
 
+receive_default=net.core.rmem_default receive_default_was=''
+receive_default_back()
+{
+	[[ -n $receive_default_was ]] && sysctl -qw $receive_default="$receive_default_was"
+	receive_default_was=''
+}
+
 network_down()
 {
 	crowd_leave
@@ -110,6 +117,7 @@ network_down()
 	ip netns del $HERE 2>/dev/null
 	ip netns del $PEER 2>/dev/null
 	conntrack_room_back
+	receive_default_back
 }
 
 # rules VERDICT…: what new connections meet, where nfwho's own rules do not stand.
