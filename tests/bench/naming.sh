@@ -32,17 +32,17 @@ naming_one()
 	before=$(cpu_ns "$1")
 	load "$3" --workers "$(naming_workers "$3" "$4" "$5")" --rate "$4" --hold-ms "$5" \
 		--count "$(naming_count "$3" "$4")" --seconds $((naming_seconds * 2))
-	# nethogs tells once a second, ss ten times; the shell around ss does not hear of SIGINT
+	# nethogs tells once a second; ss first looks at all descriptors of all processes, then at sockets
 	case $1 in
 	nethogs) sleep 1.5 ;;
-	ss) sleep 0.2; end "$reader"; reader='' ;;
+	ss) kill -TERM "$reader"; wait_for 60 gone "$reader" || warn "ss is cut off beside $2" ;;
 	*) until_at_rest "$1"; cpu=(cpu_ns=$(($(cpu_ns "$1") - before))) ;;
 	esac
 	reader_stop
 	"$bench/seen" "${form[$1]}" "$work/truth" "$work/out" | measured naming reader="$1" \
 		crowd="$2" mode="$3" rate="$4" hold_ms="$5" "${cpu[@]}"
 	progress '%-12s beside %4s: %-6s %-8s held %3s ms: right %s of %s, wrong %s' "$1" "$2" "$3" \
-		"$(rate_text "$4")" "$5" "$(last .right)" "$(last .made)" "$(last .wrong)"
+		"$(rate_text "$4")" "$5" "$(last .right)" "$(last .made)" "$(last '.wrong // "-"')"
 }
 
 part_naming()

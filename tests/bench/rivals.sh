@@ -226,10 +226,12 @@ start_opensnitch()
 	wait_for 10 opensnitch_hears
 }
 
+# Asked to end, it does when the ss under way has said all.
 start_ss()
 {
-	out=$work/out
-	"${in_here[@]}" sh -c 'while sleep 0.1; do ss -tnpH; done' >"$out" 2>"$work/said" &
+	out=$work/out stop=TERM
+	"${in_here[@]}" sh -c 'trap enough=1 TERM; while [ -z "$enough" ] && sleep 0.1; do ss -tnpH; done' \
+		>"$out" 2>"$work/said" &
 	reader=$!
 }
 
