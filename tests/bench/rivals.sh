@@ -7,9 +7,8 @@
 audit_before='' opensnitchd=''
 # What must be installed for each, besides what all need.
 declare -A program=(
-	[ulogd-packets]=ulogd [ulogd-both]=ulogd [conntrack]=conntrack [tcplife]=tcplife
-	[bpftrace]=bpftrace [audit]=auditd [audit-rule]=auditd [nethogs]=nethogs [ss]=ss
-	[opensnitch]=iptables
+	[ulogd-packets]=ulogd [ulogd-both]=ulogd [tcplife]=tcplife [bpftrace]=bpftrace
+	[audit]=auditd [audit-rule]=auditd [nethogs]=nethogs [ss]=ss [opensnitch]=iptables
 )
 
 # --- what keeps one from running here, a line; nothing where it can
