@@ -61,6 +61,25 @@ side_rounds()
 	done
 }
 
+# What the kernel holds for a reader is more than a burst of 40,000 fills: so once, for longer, nfwho alone.
+# Each tuple is used again and again; `seen` lets each line take one connection of its tuple.
+side_long()
+{
+	(($(df --output=avail -B 1M "$work" | tail -n 1) > 8192)) ||
+		{ warn "less than 8 GiB are free in $work for the records of $long_seconds s"; return; }
+	here conntrack -F >/dev/null 2>&1
+	reader_start nfwho-both || return
+	load busy --workers 2 --count 2000000 --seconds "$long_seconds"
+	let_conntrack_forget
+	until_at_rest nfwho-both
+	reader_stop
+	"$bench/seen" nfwho "$work/truth" "$work/out" | measured long reader=nfwho-both \
+		seconds="$long_seconds"
+	progress '%-16s %s s of %s/s: lost %s of %s, right %s' nfwho-both "$long_seconds" \
+		"$(last '.per_second | round')" "$(last .lost)" "$(last .made)" "$(last .right)"
+	rm -f "$work/out" "$work/truth"
+}
+
 # Leaves in `able` those of READER… that can run here, and says of the others why not.
 able=()
 side_able()
@@ -82,6 +101,7 @@ part_side()
 {
 	side_able "${side_readers[@]}"
 	side_rounds "${able[@]}"
+	side_long
 	side_able "${side_last[@]}"
 	((${#able[@]})) && side_rounds "${able[@]}"
 }

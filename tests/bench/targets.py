@@ -66,11 +66,22 @@ def loss(m):
     lines = [line for line in m.parts["side"] if line["rate"] == 0 and line["reader"] in readers]
     lost = sum(line["lost"] for line in lines)
     made = sum(line["made"] for line in lines)
-    yield ("no loss at the highest rate this machine makes", f"{lost:,} of {made:,}" if made else "",
+    yield ("no loss at the highest rate this machine makes, in bursts",
+           f"{lost:,} of {made:,}" if made else "",
            verdict_of_all(m, lost == 0 if made else None, side=readers))
+    yield long_loss(m)
     records = m.median("trace", "lost")
     yield ("no record of the trace lost while the flows of *growth* are made",
-           "" if records is None else f"{records:,}", verdict(None if records is None else not records))
+           "" if records is None else f"{records:,}",
+           verdict(None if records is None else records == 0))
+
+
+def long_loss(m):
+    title = "no loss at the highest rate, start and end, without a pause"
+    for line in m.parts["long"]:
+        return (title, f"{line['lost']:,} of {line['made']:,} in {line['seconds']} s, "
+                f"{line['ends']:,} ends", verdict(line["lost"] == 0))
+    return title, "", verdict(None)
 
 
 def latency(m):
@@ -88,7 +99,7 @@ def latency(m):
 
 
 def named_by_trace(m):
-    return [line for part in ("side", "naming") for line in m.parts[part]
+    return [line for part in ("side", "long", "naming") for line in m.parts[part]
             if line["reader"] in ("nfwho-start", "nfwho-both")]
 
 
@@ -102,7 +113,7 @@ def naming(m):
 
 
 def wrong(m):
-    lines = [line for part in ("side", "naming") for line in m.parts[part]
+    lines = [line for part in ("side", "long", "naming") for line in m.parts[part]
              if line["reader"].startswith("nfwho")]
     count = sum(line["wrong"] for line in lines)
     yield ("0 named wrongly, with the trace and without", f"{count:,}" if lines else "",
