@@ -147,7 +147,7 @@ static int take_answers(struct diag *d, struct sock_query *queries, uint32_t fir
 				take_answer(d, &queries[i], nlh);
 			left -= left > 0;
 		}
-		d->stats.invalid += len > 0;
+		d->stats.lost += len > 0;
 	}
 	return 0;
 }
@@ -172,7 +172,7 @@ int diag_lookup(struct diag *d, struct sock_query *queries, unsigned int count)
 		err = nl_send(&d->nl, requests, n * sizeof(requests[0]));
 		if (!err)
 			err = take_answers(d, &queries[begin], first_seq, n);
-		d->stats.invalid += err == -ENOBUFS;
+		d->stats.lost += err == -ENOBUFS;
 		if (err && err != -ENOBUFS)
 			return err;
 	}

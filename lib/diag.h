@@ -13,7 +13,9 @@ struct diag;
 struct diag_stats {
 	uint64_t asked, found;
 	uint64_t other;		/* answers that were another socket's: a listener, a sibling */
-	uint64_t invalid;	/* answers that could not be read, and times that some were lost */
+	uint64_t invalid;	/* answers that could not be read */
+	uint64_t lost;		/* datagrams that do not end as messages do, and times that some were
+				 * lost */
 };
 
 /* Returns 0, -EPROTONOSUPPORT where the kernel has no sock_diag for TCP, or another -errno. */

@@ -63,7 +63,7 @@ static int find_sockets(struct owner *o, unsigned int count)
 
 	if (o->diag) {
 		err = diag_lookup(o->diag, o->sock, count);
-		o->stats.invalid = diag_stats(o->diag)->invalid;
+		o->stats.invalid = diag_stats(o->diag)->invalid + diag_stats(o->diag)->lost;
 	} else {
 		err = procnet_lookup(o->config.proc_fd, o->sock, count, &o->stats.invalid);
 	}
