@@ -114,13 +114,14 @@ note_struck()
 	((failures)) || unstruck+=" $1"
 }
 
-# known_struck TITLE CALL…: those that it is known to make were made to fail; the others are named.
+# known_struck TITLE CALL…: those that it is known to make were made to fail; the others are named. Whether
+# the older ones are made at the start, at work or at both nobody has told.
 known_struck()
 {
 	local title=$1 call missed=
 
 	for call in $unstruck; do
-		[[ " ${*:2} " == *[[:space:]]"$call"[[:space:]]* ]] && missed+=" $call"
+		[[ " $older " != *" $call "* && " ${*:2} " == *[[:space:]]"$call"[[:space:]]* ]] && missed+=" $call"
 	done
 	echo "# not made to fail:$unstruck"
 	equal "$title" "$missed" ""
