@@ -57,6 +57,17 @@ bool match_surely_sends(struct join *j, struct flow *connect, uint8_t hook)
 	return connect->process->known & PROCESS_NETNS && join_may_send(j, connect, hook);
 }
 
+bool match_is_from_here(struct join *j, struct flow *connect)
+{
+	struct tuple to_source = tuple_reverse(&connect->tuple);
+
+	if (match_surely_sends(j, connect, NF_INET_LOCAL_OUT))
+		return true;
+	return connect->process && !(connect->process->known & PROCESS_NETNS) &&
+	       connect->process->forked && connect->process->netns == j->config.net_ns &&
+	       route_is_local(j->config.route, &to_source) == 1;
+}
+
 /* Packets sent a while ago are not read yet, or a CPU's next record has to tell whether connects
  * are missing: that something has not come proves nothing now, and may soon. */
 bool join_is_behind(const struct join *j)
@@ -291,7 +302,8 @@ static bool take_in_order(struct join *j, struct flow *f, const struct candidate
 	unsigned int newer, packets = match_undecided(j, &f->tuple, f->number, &newer);
 
 	for (unsigned int i = 0; i < c->count; i++)
-		if (!match_surely_sends(j, c->flows[i], f->hook))
+		if (!(f->hook == NF_INET_LOCAL_OUT ? match_is_from_here(j, c->flows[i]) :
+						     match_surely_sends(j, c->flows[i], f->hook)))
 			return false;
 	if (!c->complete || packets != c->count || f->sent_after_ns <= j->nflog_lost_ns)
 		return false;

@@ -7,19 +7,6 @@
 #include <linux/netfilter.h>
 #include <netinet/tcp.h>
 
-/* A child that ended before it could be asked for its network namespace had its parent's, if the
- * address it connected from is one of ours. */
-static bool is_from_here(struct join *j, struct flow *f)
-{
-	struct tuple to_source = tuple_reverse(&f->tuple);
-
-	if (match_surely_sends(j, f, NF_INET_LOCAL_OUT))
-		return true;
-	return f->process && !(f->process->known & PROCESS_NETNS) && f->process->forked &&
-	       f->process->netns == j->config.net_ns &&
-	       route_is_local(j->config.route, &to_source) == 1;
-}
-
 /* A packet whose connect was not found has this one's tuple, and can be its: it did leave. */
 static bool may_have_left(struct join *j, const struct flow *f)
 {
@@ -49,7 +36,7 @@ static bool surely_never_left(struct join *j, struct flow *f)
 	    f->start_ns <= j->nflog_lost_ns || f->start_ns <= j->unmatched_ns ||
 	    j->config.rules_limit || (j->unlogged_ns && f->start_ns >= j->unlogged_ns))
 		return false;
-	return trace_complete_since(j->config.trace, f->start_ns) && is_from_here(j, f) &&
+	return trace_complete_since(j->config.trace, f->start_ns) && match_is_from_here(j, f) &&
 	       !tuple_is_loopback(&f->tuple) &&
 	       route_is_local(j->config.route, &f->tuple) == 0 && !may_have_left(j, f);
 }

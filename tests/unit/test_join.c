@@ -111,6 +111,32 @@ static void a_tuple_used_twice_is_told_apart_when_all_is_read(void **state)
 	expect(w, 2, 1);
 }
 
+/* Two children, both gone before anybody could ask for their network namespace, which is their parent's. */
+static void so_it_is_if_both_have_ended(void **state)
+{
+	struct world *w = *state;
+	be32 here = htonl(INADDR_LOOPBACK), there = htonl(0xcb007102);
+	pid_t sibling = w->pid[1];
+
+	tuple_set_addresses(&server, AF_INET, &here, &there);
+	settle(w, true);
+	process_read(w->processes, process_find(w->processes, (uint32_t)w->pid[0], 0));
+	w->pid[1] = w->pid[GONE] + 1;
+	for (int who = 1; who <= GONE; who++) {
+		process_fork(w->processes, w->now_ns, (uint32_t)w->pid[who], (uint32_t)w->pid[who],
+			     (uint32_t)w->pid[0], (uint32_t)w->pid[0]);
+		lives_and_dies(w, who, (unsigned int)who, 40000);
+	}
+	pass(w, 200 * MS);
+	packet(w, 40000, 1);
+	packet(w, 40000, 2);
+	wait_out(w);
+	assert_int_equal(w->started, 2);
+	expect(w, 1, 1);
+	expect(w, 2, GONE);
+	w->pid[1] = sibling;
+}
+
 static void a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing(void **state)
 {
 	struct world *w = *state;
@@ -587,6 +613,7 @@ int main(void)
 		TEST(what_may_be_older_than_the_trace_is_not_named),
 		TEST(of_two_pending_connects_none_is_taken_by_its_order),
 		TEST(a_tuple_used_twice_is_told_apart_when_all_is_read),
+		TEST(so_it_is_if_both_have_ended),
 		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
 		TEST(the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost),
 		TEST(the_only_connect_is_not_taken_where_older_ones_are_not_known),
