@@ -13,8 +13,8 @@ for module in nf_conntrack_netlink nft_ct nf_nat nf_conntrack; do
 done
 check "conntrack is not loaded" test ! -e /proc/sys/net/netfilter/nf_conntrack_acct || finish
 collector_start || finish
-here "$load" busy --to $peer4:80 --count 5 --seconds 5 >/dev/null
-check "the connections end" wait_ended 30 5
+check "there are connections" here "$load" busy --to $peer4:80 --count 5 --truth "$work/truth.tsv"
+check "they end" wait_ended 60 5
 collector_stop
 equal "no setting was missing" "$(grep 'cannot set' "$said")" ""
 equal "what went is counted" "$(count_records '.event.action == "connection_ended" and .source.bytes > 0')" 5
