@@ -76,6 +76,7 @@ static void add_labels(cJSON *root, const struct record_config *config)
 static int print_common(struct record *r)
 {
 	cJSON *root = cJSON_CreateObject();
+	char common[RECORD_COMMON_MAX];
 	size_t len;
 	char *text;
 	int err = 0;
@@ -88,9 +89,11 @@ static int print_common(struct record *r)
 	if (!text)
 		return -ENOMEM;
 	len = strlen(text) - 2;
-	snprintf(r->common, sizeof(r->common), "%.*s", (int)len, text + 1);
-	if (len < sizeof(r->common) && json_escape_controls(r->common, sizeof(r->common))) {
-		r->common_len = strlen(r->common);
+	snprintf(common, sizeof(common), "%.*s", (int)len, text + 1);
+	/* If it fits, and not before: what is refused leaves what there was. */
+	if (len < sizeof(common) && json_escape_controls(common, sizeof(common))) {
+		r->common_len = strlen(common);
+		memcpy(r->common, common, r->common_len);
 		r->process_max = RECORD_MAX - RECORD_CONNECTION_MAX - r->common_len;
 	} else {
 		err = -E2BIG;

@@ -430,6 +430,28 @@ static int print_record(struct world *w, bool suppressed)
 				 &w->example.context, w->line, sizeof(w->line));
 }
 
+/* At a reload: the run goes on with what it had. */
+static void labels_that_are_refused_change_nothing(void **state)
+{
+	struct world *w = *state;
+	struct record_config config = w->example.config;
+	struct record_label labels[2];
+	char value[RECORD_MAX], before[RECORD_MAX + 1];
+	int len;
+
+	memset(value, 'x', sizeof(value) - 1);
+	value[sizeof(value) - 1] = '\0';
+	len = print_record(w, false);
+	assert_int_equal(len, strlen(w->line));
+	memcpy(before, w->line, (size_t)len + 1);
+	memcpy(labels, config.labels, config.label_count * sizeof(labels[0]));
+	labels[0].value = value;
+	config.labels = labels;
+	assert_int_equal(record_change(w->record, &config), -E2BIG);
+	print_record(w, false);
+	assert_string_equal(strstr(w->line, "\"ecs\""), strstr(before, "\"ecs\""));
+}
+
 /* cJSON would leave out what it has no memory for. Of a connection the rest is worth a record. */
 static void whole_or_none(bool suppressed)
 {
@@ -494,6 +516,7 @@ int main(void)
 		TEST(an_entity_is_another_when_its_pid_is_used_again),
 		TEST(ulogd_keys_are_flat),
 		TEST(labels_that_leave_no_room_are_refused),
+		TEST(labels_that_are_refused_change_nothing),
 		TEST(controls_in_labels_are_escaped),
 	};
 
