@@ -162,7 +162,7 @@ static int flush_one(struct sink *s)
 	}
 	if (ret < 0 && ret != -EAGAIN)
 		failed(s, -ret);
-	if (ret == -EAGAIN)
+	if (ret == -EAGAIN && s->fd >= 0)
 		s->retry_ns = 0;	/* the descriptor tells, not the clock */
 	wait_writable(s, ret == -EAGAIN);
 	return 0;

@@ -115,6 +115,7 @@ static void take_answer(struct diag *d, struct sock_query *query, const struct n
 	if (diag_decode(mnl_nlmsg_get_payload(nlh), mnl_nlmsg_get_payload_len(nlh),
 			query->tuple.protocol, &tuple, &sock) < 0) {
 		d->stats.invalid++;
+		query->unknown = true;
 	} else if (!tuple_equal(&tuple, &query->tuple)) {
 		d->stats.other++;
 	} else {
@@ -124,7 +125,8 @@ static void take_answer(struct diag *d, struct sock_query *query, const struct n
 	}
 }
 
-/* Reads what one send has left in the queue. An error message means "no such socket". */
+/* Reads what one send has left in the queue. An error message means "no such socket", or that there was no
+ * memory to answer with. */
 static int take_answers(struct diag *d, struct sock_query *queries, uint32_t first_seq,
 			unsigned int count)
 {
@@ -143,6 +145,7 @@ static int take_answers(struct diag *d, struct sock_query *queries, uint32_t fir
 
 			if (i >= count)
 				continue;	/* of a question given up earlier */
+			queries[i].unknown = nlh->nlmsg_type == NLMSG_ERROR && nl_error(nlh) == -ENOMEM;
 			if (nlh->nlmsg_type == SOCK_DIAG_BY_FAMILY)
 				take_answer(d, &queries[i], nlh);
 			left -= left > 0;
@@ -158,6 +161,7 @@ int diag_lookup(struct diag *d, struct sock_query *queries, unsigned int count)
 
 	for (unsigned int i = 0; i < count; i++) {
 		queries[i].found = false;
+		queries[i].unknown = true;
 		memset(&queries[i].sock, 0, sizeof(queries[i].sock));
 	}
 	for (unsigned int begin = 0; begin < count; begin += DIAG_PIPELINE) {

@@ -71,7 +71,7 @@ enum flow_queue {
 	FLOW_QUEUE_CONFIRM,	/* a holder or cgroup was found: this one's, or a later user's? */
 	FLOW_QUEUE_UNSURE,	/* the same, for as long as a record may wait */
 	FLOW_QUEUE_OPEN,	/* answered */
-	FLOW_QUEUE_WATCHED,	/* the same, open before this run: nobody may tell of its end */
+	FLOW_QUEUE_WATCHED,	/* the same, and nobody may tell of its end: see ending.c */
 	FLOW_QUEUE_RESUMED,	/* in the dump of a start (lib/resume): ours, as it seems */
 	FLOW_QUEUES,
 };
@@ -119,7 +119,8 @@ struct flow {
 	uint16_t ct_zone;
 	uint16_t syn_retransmits;
 	uint8_t prefix;		/* the join's number for the log prefix; 0: none */
-	uint8_t waited;		/* looks since its last SYN that found it waiting, up to 2 */
+	uint8_t waited;		/* looks since its last SYN that found it waiting, up to 2; of an
+				 * answered one: 3 once its socket was not found */
 	uint8_t owner;		/* enum owner_rung */
 	uint8_t reason;		/* enum flow_reason */
 	uint8_t error;		/* errno; FLOW_ERROR */

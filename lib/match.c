@@ -145,6 +145,14 @@ int match_ask_socket(struct join *j, const struct flow *f, struct owner_query *q
 	return match_is_forwarded(f) ? -ENOENT : owner_socket(j->config.owner, query);
 }
 
+/* At once, as a name waits for it. */
+static bool find_socket(struct join *j, const struct flow *f, struct owner_query *query)
+{
+	*query = (struct owner_query) { .tuple = f->tuple, .ifindex = f->ifindex_out };
+	return !match_is_forwarded(f) && owner_sockets(j->config.owner, query, 1) == 0 &&
+	       query->socket_found;
+}
+
 bool join_lives(struct join *j, const struct flow *f, bool unknown)
 {
 	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
@@ -232,8 +240,7 @@ static bool take_only(struct join *j, struct flow *f, const struct candidates *c
 	    !trace_complete_since(j->config.trace, connect->start_ns) ||
 	    !match_surely_sends(j, connect, f->hook))
 		return false;
-	if (!older_are_known(j, f, connect) ||
-	    (!match_is_forwarded(f) && match_ask_socket(j, f, &query) != 0))
+	if (!older_are_known(j, f, connect) || (!match_is_forwarded(f) && !find_socket(j, f, &query)))
 		return false;
 	take(j, f, connect);
 	return true;
@@ -258,8 +265,7 @@ static bool take_holder(struct join *j, struct flow *f, const struct candidates 
 	struct flow *holder = NULL;
 	struct owner_query query;
 
-	match_ask_socket(j, f, &query);
-	if (!query.socket_found || !query.inode || !c->complete)
+	if (!find_socket(j, f, &query) || !query.inode || !c->complete)
 		return false;
 	for (unsigned int i = 0; i < c->count; i++) {
 		struct flow *connect = c->flows[i];

@@ -81,6 +81,7 @@ static void take_socket(struct owner *o, struct owner_query *q, const struct soc
 {
 	const struct sock *s = &answer->sock;
 
+	q->socket_unknown = answer->unknown;
 	if (!answer->found)
 		return;
 	if (q->has_uid && s->inode && s->uid != q->uid) {
@@ -291,6 +292,8 @@ int owner_socket(struct owner *o, struct owner_query *query)
 	if (o->paid_ns < begin_ns)
 		o->paid_ns = begin_ns;
 	o->paid_ns += (clock_ns(CLOCK_MONOTONIC) - begin_ns) * READ_SHARE;
+	if (!err && query->socket_unknown)
+		return -EIO;
 	return err || query->socket_found ? err : -ENOENT;
 }
 

@@ -40,6 +40,7 @@ struct owner_query {
 
 	enum owner_rung rung;		/* never OWNER_TRACE */
 	bool socket_found;		/* the fields up to cgroup_id hold */
+	bool socket_unknown;		/* not found, and the kernel has not said that there is none */
 	bool socket_orphan;		/* found, but no file refers to it (inode 0): closing */
 	bool unfinished;		/* the search was stopped by its share of time: asking again
 					 * later may name it */

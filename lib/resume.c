@@ -253,11 +253,14 @@ static void look_after(struct join *j, struct flow *f)
 	bool stands;
 
 	flow_enqueue(j->config.flows, f, FLOW_QUEUE_WATCHED, j->now_ns + RESUME_WATCH_NS);
-	if (!datagram && join_lives(j, f, true))
+	/* conntrack may have an entry of it again, and will tell. */
+	if (!datagram && join_lives(j, f, true)) {
+		ending_follow(j, f, false);
 		return;
+	}
 	/* What the trace says of its close may be read next. */
-	if (f->skaddr && j->config.trace && f->waited < 2) {
-		f->waited = 2;
+	if (f->skaddr && j->config.trace && f->waited < 3) {
+		f->waited = 3;
 		return;
 	}
 	stands = j->config.ct && ct_lookup(j->config.ct, &f->tuple, &entry) == 0 &&

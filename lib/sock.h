@@ -20,6 +20,7 @@ struct sock_query {
 	uint32_t ifindex;	/* device its packets leave by: a socket bound to one, and every
 				 * link-local IPv6 one, is found only with it. 0: unknown */
 	bool found;
+	bool unknown;		/* not found, and the kernel has not said that there is none */
 	struct sock sock;	/* zeroes unless found */
 };
 

@@ -81,6 +81,8 @@ static void look_up(struct diag *d, struct sock_query *queries, unsigned int cou
 	assert(stats->found + stats->other + stats->invalid - before == expected->answers);
 	for (unsigned int i = 0; i < count; i++)
 		found += queries[i].found;
+	for (unsigned int i = 0; i < count && !err; i++)
+		assert(!(queries[i].found && queries[i].unknown));
 	assert(found <= stats->found);
 }
 
