@@ -384,7 +384,8 @@ conntrack_forgets()
 # mounted where everybody sees it.
 reports_errors()
 {
-	unshare --mount --propagation private sh -c 'mount -t tracefs tracefs /sys/kernel/tracing &&
+	unshare --mount --propagation private sh -c '{ mountpoint -q /sys/kernel/tracing ||
+			mount -t tracefs tracefs /sys/kernel/tracing; } &&
 		test -d /sys/kernel/tracing/events/sock/inet_sk_error_report'
 }
 
