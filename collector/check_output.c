@@ -141,7 +141,8 @@ static void check_output(struct checklist *c, const struct output *output)
 		checklist_say(c, VERDICT_LESS, "output", "%s did not take a test record within %d "
 			      "s: %s", output->target, PATIENCE_MS / 1000,
 			      output->path ? "is its reader running?" : "is it there?");
-	/* Not root's, before the service's user comes to write it; while nobody else can have opened it. */
+	/* Not root's, before the service's user comes to write it; while nobody else can have
+	 * opened it. */
 	if (is_new)
 		unlink(output->path);
 	sinks_close(s);

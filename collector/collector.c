@@ -37,8 +37,8 @@
 
 #define STATE_DIRECTORY "/var/lib/nfwho"
 
-/* NFLOG's batches: waking costs ten times a message, and ten milliseconds are soon enough. Each batch
- * wakes us: by the timer at most, up to 25,000 packets a second. */
+/* NFLOG's batches: waking costs ten times a message, and ten milliseconds are soon enough. Each
+ * batch wakes us: by the timer at most, up to 25,000 packets a second. */
 #define NFLOG_BATCH_BYTES (64u << 10)
 #define NFLOG_BATCH_PACKETS 250
 
@@ -82,7 +82,8 @@ static int receive_handover(struct collector *c)
 	return 0;
 }
 
-/* Before the settings of conntrack are looked for, and stay writable. Without it much is still had. */
+/* Before the settings of conntrack are looked for, and stay writable. Without it much is still
+ * had. */
 static int load_conntrack(struct collector *c)
 {
 	if (c->options->conntrack)
@@ -323,8 +324,8 @@ static void complain_group(struct collector *c, int err)
 		log_error("binding NFLOG group %u: %s", c->options->group, strerror(-err));
 }
 
-/* The kernel knows, but perhaps not us; the last run's word may be of an older format, or of before it
- * was killed. */
+/* The kernel knows, but perhaps not us; the last run's word may be of an older format, or of before
+ * it was killed. */
 static bool is_bound_to(const struct collector *c, uint16_t group)
 {
 	const struct handover *h = &c->handover;

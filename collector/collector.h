@@ -87,8 +87,8 @@ void collector_record_config(const struct collector *c, const struct options *op
 const char *collector_record_error(int err);
 void collector_limit_config(const struct options *options, struct limit_config *config);
 
-/* Whether anything is to be told of what becomes of connections. Decided at the start: what reads of
- * it costs more than the starts do. */
+/* Whether anything is to be told of what becomes of connections. Decided at the start: what reads
+ * of it costs more than the starts do. */
 bool collector_follows_ends(const struct options *options);
 
 /* Keeps packets from now on, if an output wants them. 0 or -errno. */

@@ -25,8 +25,8 @@
 #define CLOCK_STEP_NS 500000000
 #define LAST_BATCH_NS 2000000000
 
-/* The two clocks go equally fast whatever adjusts them (adjtimex(2)): they part where one is set, and
- * while the machine sleeps. Not judged where we were kept from running between the readings. */
+/* The two clocks go equally fast whatever adjusts them (adjtimex(2)): they part where one is set,
+ * and while the machine sleeps. Not judged where we were kept from running between the readings. */
 static void say_clock_step(struct collector *c, uint64_t now_ns, uint64_t now_real_ns)
 {
 	int64_t step_ns = (int64_t)(now_real_ns - now_ns - c->clocks_apart_ns);
@@ -70,8 +70,8 @@ static void read_soon(struct collector *c, uint32_t pid)
 		c->unread[c->unread_count++] = pid;
 }
 
-/* One that was forked and has not been read: now, so that the trace is read further than /proc before its
- * record is written (ladder.c). */
+/* One that was forked and has not been read: now, so that the trace is read further than /proc
+ * before its record is written (ladder.c). */
 static void take_connect(struct collector *c, const struct perf_event *event)
 {
 	const struct process *p;
@@ -290,9 +290,10 @@ static void count_sources(struct collector *c)
 	}
 }
 
-/* Less than was received, or numbered: a table took its count with it, a static rule counted while we
- * were binding, or somebody set counters back, as anybody may who may change a ruleset. From there on
- * it is exact again. read: the counters were read just now, and are not those of an earlier ledger. */
+/* Less than was received, or numbered: a table took its count with it, a static rule counted while
+ * we were binding, or somebody set counters back, as anybody may who may change a ruleset. From
+ * there on it is exact again. read: the counters were read just now, and are not those of an
+ * earlier ledger. */
 static void make_up(struct collector *c, uint64_t missing, bool read)
 {
 	if (!c->ledger.matched_approximate)
@@ -377,8 +378,8 @@ static void count_tail(struct ledger *ledger)
 		ledger->lost_tail += ledger->matched - known;
 }
 
-/* The kernel holds packets back for that long, to send several at once. A flood has no last one: what is
- * left of that is the next run's. */
+/* The kernel holds packets back for that long, to send several at once. A flood has no last one:
+ * what is left of that is the next run's. */
 static void read_last_batch(struct collector *c)
 {
 	const struct timespec wait = { .tv_nsec = 2 * COLLECTOR_FLUSH_10MS * 10000000l };

@@ -176,8 +176,8 @@ static int look(struct collector *c, const char **what, bool *restorable)
 	return 0;
 }
 
-/* A connect that was not logged meanwhile has not stayed here for that. Since when something has been
- * missing is known by wall time at best. */
+/* A connect that was not logged meanwhile has not stayed here for that. Since when something has
+ * been missing is known by wall time at best. */
 static void note_logging(struct collector *c)
 {
 	join_rules_changed(&c->join);

@@ -64,9 +64,9 @@ void handover_close(struct handover *h);
 /* One descriptor, which is the caller's from now on; -1 if there is none. */
 int handover_take(struct handover *h, enum handover_kind kind);
 
-/* Gives the manager a descriptor to keep, instead of one it may have of that kind; -1: none. What it
- * handed to us it has still (systemd's LISTEN_FDS are copies): taken back and given once more, it would
- * be lost should we be killed in between. */
+/* Gives the manager a descriptor to keep, instead of one it may have of that kind; -1: none. What
+ * it handed to us it has still (systemd's LISTEN_FDS are copies): taken back and given once more,
+ * it would be lost should we be killed in between. */
 void handover_keep(const struct handover *h, const struct notify *n, enum handover_kind kind,
 		   int fd);
 

@@ -48,8 +48,8 @@ static int version(void)
 	return 0;
 }
 
-/* The trace takes seven for each CPU: most of us start with 1,024, for the sake of select(2), which is
- * not called here. Where a service manager refuses, its own limit is what there is. */
+/* The trace takes seven for each CPU: most of us start with 1,024, for the sake of select(2), which
+ * is not called here. Where a service manager refuses, its own limit is what there is. */
 static void allow_descriptors(void)
 {
 	struct rlimit files;
@@ -99,7 +99,8 @@ int main(int argc, char **argv)
 {
 	const char *name = argc > 1 ? argv[1] : NULL;
 
-	/* A reader of stdout that goes away is an EPIPE, and a limit of a file's size an EFBIG; no death. */
+	/* A reader of stdout that goes away is an EPIPE, and a limit of a file's size an EFBIG; no
+	 * death. */
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGXFSZ, SIG_IGN);
 	if (!name) {

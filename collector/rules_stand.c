@@ -117,9 +117,9 @@ static bool were_set_back(const struct ruleset_counts *now, const struct ruleset
 	       is_less(now->filtered, before->filtered);
 }
 
-/* What the last run's rules logged that nobody will read any more, as its group is not ours, and that
- * is not in its account as untold. By a look of its own: the counters of ours begin with the table that
- * we take. */
+/* What the last run's rules logged that nobody will read any more, as its group is not ours, and
+ * that is not in its account as untold. By a look of its own: the counters of ours begin with the
+ * table that we take. */
 static uint64_t left_unread(const struct collector *c, struct ruleset_config config)
 {
 	const struct account_sums *sums = &c->handover.account.sums;

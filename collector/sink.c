@@ -78,8 +78,8 @@ void sink_drop_first(struct sink *s)
 	s->dropped++;
 }
 
-/* Nobody writes to us. Whoever made our stdout may have said so already (systemd shuts the journal's
- * stream down that way), which there is no sign that its reader is gone. */
+/* Nobody writes to us. Whoever made our stdout may have said so already (systemd shuts the
+ * journal's stream down that way), which there is no sign that its reader is gone. */
 static uint32_t hangups(const struct sink *s)
 {
 	return s->output.kind == OUTPUT_STDOUT ? 0 : EPOLLRDHUP;
@@ -275,7 +275,8 @@ int sink_open(struct sink **out, const struct output *output, int epoll_fd, char
 	s->fd = -1;
 	s->epoll_fd = epoll_fd;
 	s->kind = kinds[output->kind];
-	/* Asked once, before we are confined: with which ioctl isatty(3) asks is the C library's affair. */
+	/* Asked once, before we are confined: with which ioctl isatty(3) asks is the C library's
+	 * affair. */
 	s->terminal = output->kind == OUTPUT_STDOUT && isatty(STDOUT_FILENO);
 	s->output.format = sink_format(s, output->format);
 	ret = s->kind->open(s, error, error_size);

@@ -262,10 +262,11 @@ static int load(uint32_t otherwise, const struct syscalls *s,
 	return err;
 }
 
-/* What libseccomp will ask for, or all but: 2.5.4 crashes or never returns where an allocation fails
- * (tried with each in turn), so that the want of memory has to show before. Blocks below another one
- * are not given back to the kernel when they are freed, and are what it gets. The two filters take
- * less than 132 KiB. Returns the upper one, to be freed when all is over; NULL: no memory. */
+/* What libseccomp will ask for, or all but: 2.5.4 crashes or never returns where an allocation
+ * fails (tried with each in turn), so that the want of memory has to show before. Blocks below
+ * another one are not given back to the kernel when they are freed, and are what it gets. The two
+ * filters take less than 132 KiB. Returns the upper one, to be freed when all is over; NULL: no
+ * memory. */
 static void *reserve(void)
 {
 	void *volatile blocks[8];	/* or the compiler leaves all of it out */

@@ -4,8 +4,8 @@
 
 #include <stdbool.h>
 
-/* conntrack's accounting, timestamps and events, without which an end has no bytes and no exact times, or
- * nobody tells of it. Entries made before they are on never get them. */
+/* conntrack's accounting, timestamps and events, without which an end has no bytes and no exact
+ * times, or nobody tells of it. Entries made before they are on never get them. */
 #define SYSCTL_DIRECTORY "/proc/sys/net/netfilter"
 
 struct sysctl {

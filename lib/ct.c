@@ -104,7 +104,8 @@ int ct_adopt(struct ct **out, int fd, uint32_t receive_buffer_bytes, const uint3
 		ct_close(ct);
 		return err;
 	}
-	/* It may be another one's choice than ours; smaller than wished is no reason to lose what it has. */
+	/* It may be another one's choice than ours; smaller than wished is no reason to lose what
+	 * it has. */
 	nl_set_receive_buffer(&ct->events, receive_buffer_bytes);
 	if (drops)
 		ct->stats.drops = *drops;
@@ -165,7 +166,8 @@ static void count_drops(struct ct *ct)
 	ct->stats.drops = drops;
 }
 
-/* ENOBUFS is told once, and then what was queued before is read: told twice it is for the next time. */
+/* ENOBUFS is told once, and then what was queued before is read: told twice it is for the next
+ * time. */
 static int receive(struct ct *ct, struct nl_datagram got[static NL_BATCH])
 {
 	int n = -ENOBUFS;

@@ -46,9 +46,9 @@ typedef void ct_handler(const struct ct_entry *entry, void *data);
 int ct_open(struct ct **out, const uint8_t *protocols, unsigned int count,
 	    uint32_t receive_buffer_bytes);
 
-/* Takes over an event socket that has its groups and its filter (a restart through the fd store). What
- * the kernel counts as dropped beyond `drops` (NULL: by now) is counted by the first ct_read(). The
- * descriptor belongs to *out on success only. */
+/* Takes over an event socket that has its groups and its filter (a restart through the fd store).
+ * What the kernel counts as dropped beyond `drops` (NULL: by now) is counted by the first
+ * ct_read(). The descriptor belongs to *out on success only. */
 int ct_adopt(struct ct **out, int fd, uint32_t receive_buffer_bytes, const uint32_t *drops);
 
 int ct_fd(const struct ct *ct);
@@ -77,9 +77,10 @@ int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
 const struct ct_stats *ct_stats(const struct ct *ct);
 void ct_close(struct ct *ct);
 
-/* Has the kernel load conntrack, and what speaks netlink of it, where they are modules and nobody has
- * needed them yet: before that net.netfilter has no settings. nfnetlink does so for any request to them, and
- * waits for it (nfnetlink_rcv_msg, all versions; joining a group does not wait). Returns 0 or -errno. */
+/* Has the kernel load conntrack, and what speaks netlink of it, where they are modules and nobody
+ * has needed them yet: before that net.netfilter has no settings. nfnetlink does so for any request
+ * to them, and waits for it (nfnetlink_rcv_msg, all versions; joining a group does not wait).
+ * Returns 0 or -errno. */
 int ct_load(void);
 
 /* How many entries this network namespace has and the most it may have, from

@@ -125,8 +125,8 @@ static void take_answer(struct diag *d, struct sock_query *query, const struct n
 	}
 }
 
-/* Reads what one send has left in the queue. An error message means "no such socket", or that there was no
- * memory to answer with. */
+/* Reads what one send has left in the queue. An error message means "no such socket", or that there
+ * was no memory to answer with. */
 static int take_answers(struct diag *d, struct sock_query *queries, uint32_t first_seq,
 			unsigned int count)
 {

@@ -24,10 +24,10 @@ static bool conntrack_will_tell(const struct join *j, const struct flow *f)
 	       !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
 }
 
-/* Nobody may tell of its end: it was open before this run; or conntrack has no entry of it (somebody
- * removed it, and there may never be another one), or one without a voice (net.netfilter.nf_conntrack_events),
- * and what the trace has to say of its close may be lost, or said on a CPU that is silent while idle. Of a
- * socket elsewhere only the trace can tell. */
+/* Nobody may tell of its end: it was open before this run; or conntrack has no entry of it
+ * (somebody removed it, and there may never be another one), or one without a voice
+ * (net.netfilter.nf_conntrack_events), and what the trace has to say of its close may be lost, or
+ * said on a CPU that is silent while idle. Of a socket elsewhere only the trace can tell. */
 static bool is_to_be_watched(const struct join *j, const struct flow *f)
 {
 	if ((f->seen & (FLOW_RESUMED | FLOW_PACKET)) == FLOW_RESUMED)
@@ -80,8 +80,8 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 		signs->socket_open = is_open(j, f);
 }
 
-/* A few explain as much as thousands, which one process makes within seconds if it connects from the same port
- * again and again; and all that is read of that tuple would walk past them. */
+/* A few explain as much as thousands, which one process makes within seconds if it connects from
+ * the same port again and again; and all that is read of that tuple would walk past them. */
 static void free_older(struct join *j, const struct flow *f)
 {
 	struct flow *other, *oldest = NULL;
@@ -158,9 +158,9 @@ static bool awaits_conntrack(const struct join *j, const struct flow *f)
 	       !j->conntrack_current && !j->finishing;
 }
 
-/* Closed, and nobody told of an answer: that may be known to conntrack alone, where the trace did not
- * see it connect or has lost something since. Its entry outlives the socket, its last word has the
- * bytes. */
+/* Closed, and nobody told of an answer: that may be known to conntrack alone, where the trace did
+ * not see it connect or has lost something since. Its entry outlives the socket, its last word has
+ * the bytes. */
 static bool may_be_answered(struct join *j, const struct flow *f)
 {
 	struct ct_entry entry;

@@ -19,9 +19,9 @@
 /* Between clocks that were not read at the same instant. */
 #define SLACK_NS 100000000ull
 
-/* Connections of one tuple that nobody but conntrack has told of. A host's own are not that many within a
- * second; somebody who sends to a closed port, always from the same one, makes as many as he likes, and
- * each message walks past all of them. */
+/* Connections of one tuple that nobody but conntrack has told of. A host's own are not that many
+ * within a second; somebody who sends to a closed port, always from the same one, makes as many as
+ * he likes, and each message walks past all of them. */
 #define ORPHANS_MAX 32
 
 /* Times in tables by tuple: 67 ms, so that 32 bits are for nine years. */
@@ -42,7 +42,8 @@ bool join_confirmed_since(const struct join *j, const struct tuple *tuple, uint6
 	return at && at >= units(since_ns);
 }
 
-/* Words of this tuple were dropped a moment ago, so that the next one may not be of the next packet. */
+/* Words of this tuple were dropped a moment ago, so that the next one may not be of the next
+ * packet. */
 static bool is_crowded(const struct join *j, const struct tuple *tuple)
 {
 	uint64_t since_ns = j->now_ns - 2 * JOIN_ORPHAN_NS;
@@ -164,7 +165,8 @@ static bool has_word_of(const struct flow *connect, const struct flow *f)
 bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns,
 		    bool connects)
 {
-	/* Its socket was seen: a later connect is another one's, and one that has its answer sends no SYN. */
+	/* Its socket was seen: a later connect is another one's, and one that has its answer sends
+	 * no SYN. */
 	if (orphan->seen & FLOW_RESUMED)
 		return sent_after_ns > orphan->packet_ns &&
 		       (connects || orphan->seen & FLOW_ANSWERED);
@@ -173,8 +175,8 @@ bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t se
 	return is_orphan(orphan) && (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
 }
 
-/* Conntrack's word was read before anything that was sent later than this. While we sleep a packet wakes us,
- * and was sent just now. */
+/* Conntrack's word was read before anything that was sent later than this. While we sleep a packet
+ * wakes us, and was sent just now. */
 static bool was_read_before(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns)
 {
 	uint64_t ago_ns = j->now_ns - sent_after_ns;
@@ -241,10 +243,10 @@ static uint64_t sent_after_real_ns(const struct flow *f)
 }
 
 /* An entry's NEW is told before its DESTROY. A DESTROY alone, soon after a SYN, can be of the last
- * connection with this tuple, of which nothing is known: a SYN that finds its entry in TIME_WAIT has it
- * removed, and the next one has the same id if it comes to lie in the same place. Later it is of an entry
- * that stood when we came, or whose NEW another run has read. Of datagrams without a reply each is logged,
- * those of an older entry, too. */
+ * connection with this tuple, of which nothing is known: a SYN that finds its entry in TIME_WAIT
+ * has it removed, and the next one has the same id if it comes to lie in the same place. Later it
+ * is of an entry that stood when we came, or whose NEW another run has read. Of datagrams without a
+ * reply each is logged, those of an older entry, too. */
 static bool can_be_its_end(const struct join *j, const struct flow *f, const struct ct_entry *entry)
 {
 	const uint32_t begun = FLOW_NEW | FLOW_EARLIER | FLOW_RESUMED | FLOW_REMOVED;
@@ -380,7 +382,8 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 		ended_real_ns = entry->stop_real_ns;	/* a RST took it at once */
 	if (ended_real_ns < entry->start_real_ns)
 		return;		/* the clock was set back meanwhile */
-	/* Its packet may have been read late, and the end lie before that: conntrack has its own start. */
+	/* Its packet may have been read late, and the end lie before that: conntrack has its own
+	 * start. */
 	if (f->seen & FLOW_NEW && f->start_ns)
 		f->end_ns = f->start_ns + (ended_real_ns - entry->start_real_ns);
 	else if (ended_real_ns < f->start_real_ns && !is_orphan(f))

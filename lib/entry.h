@@ -25,9 +25,9 @@ void entry_adopt(struct join *j, struct flow *f);
  * packet was read, is not its, and goes on as in entry_absorb(). */
 void entry_attached(struct join *j, struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed);
 
-/* Whether what only conntrack has told of, or the dump of a start, is an entry that stood before a packet
- * was sent, which was after sent_after_ns (CLOCK_MONOTONIC); connects: it is a socket's first. Such an entry
- * is of an earlier connection with this tuple. */
+/* Whether what only conntrack has told of, or the dump of a start, is an entry that stood before a
+ * packet was sent, which was after sent_after_ns (CLOCK_MONOTONIC); connects: it is a socket's
+ * first. Such an entry is of an earlier connection with this tuple. */
 bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns,
 		    bool connects);
 

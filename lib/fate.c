@@ -64,8 +64,8 @@ static bool was_unanswered(const struct flow *f)
 }
 
 /* The socket is gone and nobody said so: not closed by its process, whose own context is always
- * heard, but ended on a CPU that tells nothing while idle: by the timer, if it went on waiting after
- * its last SYN, or else by an ICMP error, or anything. */
+ * heard, but ended on a CPU that tells nothing while idle: by the timer, if it went on waiting
+ * after its last SYN, or else by an ICMP error, or anything. */
 static enum flow_reason vanished(const struct flow *f)
 {
 	return f->waited >= 2 ? REASON_TIMED_OUT : REASON_NONE;

@@ -331,8 +331,8 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 			waiting = f;	/* what conntrack alone has told is adopted: oldest first */
 		}
 	}
-	/* Several: settle.c tells them apart, or leaves it. So it does where another network namespace may
-	 * be its: what connected here may be in a ring that was read before. */
+	/* Several: settle.c tells them apart, or leaves it. So it does where another network
+	 * namespace may be its: what connected here may be in a ring that was read before. */
 	if (connects > 1)
 		return NULL;
 	if (connects == 1 && (!join_surely_from_here(j, waiting) ||

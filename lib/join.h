@@ -27,13 +27,13 @@
 /* How long a named holder of a socket is doubted: a packet of a newer socket with the same tuple
  * may still stand in the kernel's batch. Twice NFLOG's flush timeout, and a jiffy. */
 #define JOIN_CONFIRM_NS		30000000ull
-/* The kernel hands on a batch of packets by a timer, which is late where processors are not given to
- * it (up to 100 ms seen on an emulated machine). */
+/* The kernel hands on a batch of packets by a timer, which is late where processors are not given
+ * to it (up to 100 ms seen on an emulated machine). */
 #define JOIN_TIMER_LATE_NS	250000000ull
 /* How often a silent socket is asked for. */
 #define JOIN_RECHECK_NS		5000000000ull
-/* A connect sends its SYN again for 127 s by default (six times); an administrator may have asked for
- * more. */
+/* A connect sends its SYN again for 127 s by default (six times); an administrator may have asked
+ * for more. */
 #define JOIN_CONNECT_MAX_NS	600000000000ull
 
 struct join_config {
@@ -126,13 +126,14 @@ void join_conntrack(struct join *j, const struct ct_entry *entry);
 void join_connecting(struct join *j, const struct tuple *tuple);
 void join_connecting_listed(struct join *j);
 
-/* Packets, or conntrack messages, were lost, the last of them perhaps at until_ns (CLOCK_MONOTONIC): an
- * instant after the loss was counted, which is later than the clock of the drain. */
+/* Packets, or conntrack messages, were lost, the last of them perhaps at until_ns
+ * (CLOCK_MONOTONIC): an instant after the loss was counted, which is later than the clock of the
+ * drain. */
 void join_nflog_lost(struct join *j, uint64_t until_ns);
 void join_conntrack_lost(struct join *j, uint64_t until_ns);
 
-/* Up to now the rules logged another choice, or nothing; from since_ns on (CLOCK_MONOTONIC) they may log
- * nothing, until they are said to have changed. */
+/* Up to now the rules logged another choice, or nothing; from since_ns on (CLOCK_MONOTONIC) they
+ * may log nothing, until they are said to have changed. */
 void join_rules_changed(struct join *j);
 void join_rules_gone(struct join *j, uint64_t since_ns);
 
@@ -183,8 +184,8 @@ void join_forget_holders(struct join *j, struct flow *f);
 void join_evict(struct join *j);
 
 /* Has the flow looked at when the batch is complete; whether its socket still stands, connected or
- * connecting (false for what has none here; `unknown` where it cannot be asked); whether its protocol is logged; whether a filter
- * leaves it out; its end, with what is known now. */
+ * connecting (false for what has none here; `unknown` where it cannot be asked); whether its
+ * protocol is logged; whether a filter leaves it out; its end, with what is known now. */
 void join_look_later(struct join *j, struct flow *f);
 bool join_lives(struct join *j, const struct flow *f, bool unknown);
 bool join_is_logged(const struct join *j, uint8_t protocol);

@@ -44,8 +44,8 @@ void json_members(struct json *j, const char *members, size_t len);
 /* Adds the newline and a NUL. Returns the length without NUL, or -ENOSPC. */
 int json_finish(struct json *j);
 
-/* What cJSON has printed, with DEL and C1 controls escaped as here: a terminal would obey them. False,
- * and nothing changed, if that does not fit into `size` bytes with the NUL. */
+/* What cJSON has printed, with DEL and C1 controls escaped as here: a terminal would obey them.
+ * False, and nothing changed, if that does not fit into `size` bytes with the NUL. */
 bool json_escape_controls(char *text, size_t size);
 
 /* Bytes that a valid UTF-8 string takes between its quotes, here and so escaped. */

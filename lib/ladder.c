@@ -15,9 +15,9 @@
 #define PROCESS_OLD_NS		10000000ull
 #define PROCESS_STEADY_OLD_NS	500000000ull
 
-/* How long what was read of it holds. The trace tells of programs, names and cgroups as they change;
- * of ids it does not, but a process makes its sockets with the ids it has. So what has been true for
- * a while is taken to be true for as long again, within bounds. */
+/* How long what was read of it holds. The trace tells of programs, names and cgroups as they
+ * change; of ids it does not, but a process makes its sockets with the ids it has. So what has been
+ * true for a while is taken to be true for as long again, within bounds. */
 static uint64_t holds_ns(const struct join *j, const struct flow *f)
 {
 	const struct process *p = f->process;
@@ -67,15 +67,15 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 	ending_follow(j, f, !j->finishing);
 }
 
-/* Where records were lost the table asks /proc, which may show the program that the process has run since
- * it connected. */
+/* Where records were lost the table asks /proc, which may show the program that the process has run
+ * since it connected. */
 static bool is_shown_since(const struct flow *f)
 {
 	return f->process && !f->process->seen_ns && f->process->read_begin_ns > f->start_ns;
 }
 
-/* /proc has shown its process later than the trace has been read, or while nobody knows whether all was:
- * the next reading tells whether it was another program. */
+/* /proc has shown its process later than the trace has been read, or while nobody knows whether all
+ * was: the next reading tells whether it was another program. */
 static bool is_ahead_of_trace(struct join *j, struct flow *f)
 {
 	if (j->finishing || j->evicting || !f->process)

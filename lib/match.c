@@ -88,8 +88,8 @@ uint64_t join_sent_after(const struct join *j)
 	return j->config.bound_ns;
 }
 
-/* It was connecting before this run, and no SYN of it has been seen since: one that comes with its tuple can be
- * its. */
+/* It was connecting before this run, and no SYN of it has been seen since: one that comes with its
+ * tuple can be its. */
 bool join_lacks_number(const struct flow *f)
 {
 	return (f->seen & (FLOW_RESUMED | FLOW_STARTED)) == (FLOW_RESUMED | FLOW_STARTED) &&
@@ -97,8 +97,8 @@ bool join_lacks_number(const struct flow *f)
 	       !f->syn_retransmits;
 }
 
-/* A socket was connecting with this tuple when those were listed; a connect that began later is another
- * one's. */
+/* A socket was connecting with this tuple when those were listed; a connect that began later is
+ * another one's. */
 bool join_is_another(const struct flow *earlier, const struct flow *connect)
 {
 	return earlier && earlier->start_ns < connect->start_ns;
@@ -218,8 +218,9 @@ static void take(struct join *j, struct flow *f, struct flow *connect)
 	join_absorb(j, f, connect);
 }
 
-/* The packet can be a SYN that is sent again, whose connect was before the trace or was lost. Those of
- * this namespace were listed at the start (join_connecting()), if that could be done; another's cannot be. */
+/* The packet can be a SYN that is sent again, whose connect was before the trace or was lost. Those
+ * of this namespace were listed at the start (join_connecting()), if that could be done; another's
+ * cannot be. */
 static bool older_are_known(const struct join *j, const struct flow *f, const struct flow *connect)
 {
 	uint64_t since_ns = connect->start_ns > JOIN_CONNECT_MAX_NS ?
@@ -246,7 +247,8 @@ static bool take_only(struct join *j, struct flow *f, const struct candidates *c
 	return true;
 }
 
-/* A child holds what its parent had open when it was forked: of those two it may not have connected this. */
+/* A child holds what its parent had open when it was forked: of those two it may not have connected
+ * this. */
 static bool may_have_inherited(struct join *j, const struct flow *holder, const struct candidates *c)
 {
 	for (unsigned int i = 0; i < c->count; i++) {

@@ -20,8 +20,8 @@ enum match_verdict match_connect(struct join *j, struct flow *f, bool ask_holder
  * known for certain; asks /proc if it has not been asked. */
 bool match_surely_sends(struct join *j, struct flow *connect, uint8_t hook);
 
-/* That of packets which leave this host. A child that ended before it could be asked for its network
- * namespace had its parent's, if the address it connected from is one of ours. */
+/* That of packets which leave this host. A child that ended before it could be asked for its
+ * network namespace had its parent's, if the address it connected from is one of ours. */
 bool match_is_from_here(struct join *j, struct flow *connect);
 
 /* Packets of this tuple that have been read and are nobody's yet; *newer: those of flows with a
@@ -32,8 +32,8 @@ unsigned int match_undecided(struct join *j, const struct tuple *tuple, uint64_t
 /* Logged on its way through: its socket is not in this namespace. */
 bool match_is_forwarded(const struct flow *f);
 
-/* What sock_diag, or /proc/net, says of the flow's socket. Returns 0, -ENOENT if there is none (or it is
- * forwarded), or another -errno: it cannot be asked for now. */
+/* What sock_diag, or /proc/net, says of the flow's socket. Returns 0, -ENOENT if there is none (or
+ * it is forwarded), or another -errno: it cannot be asked for now. */
 int match_ask_socket(struct join *j, const struct flow *f, struct owner_query *query);
 
 #endif

@@ -80,8 +80,8 @@ void merge_end_doubt(struct merge *m, struct watch *w, perf_handler *handler, vo
 	merge_tell_lost(m, w->cpu, 0, handler, data);
 }
 
-/* What stood there cannot be understood, or not even be a record, so that the ring was emptied: it is
- * as lost as what found no room. How much an emptied ring held is not known. */
+/* What stood there cannot be understood, or not even be a record, so that the ring was emptied: it
+ * is as lost as what found no room. How much an emptied ring held is not known. */
 static void unread_hand_on(struct merge *m, const struct watch *w, perf_handler *handler,
 			   void *data)
 {

@@ -34,8 +34,8 @@ void merge_fini(struct merge *m);
 void merge_tell_lost(struct merge *m, uint32_t cpu, uint64_t count, perf_handler *handler,
 		     void *data);
 
-/* w, which is in doubt, has nothing to say that would settle it: hands on the PERF_WHOLE that ends it, and
- * a PERF_LOST. */
+/* w, which is in doubt, has nothing to say that would settle it: hands on the PERF_WHOLE that ends
+ * it, and a PERF_LOST. */
 void merge_end_doubt(struct merge *m, struct watch *w, perf_handler *handler, void *data);
 
 /* As perf_read. Allocates nothing. The handler must not call it. */

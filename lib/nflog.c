@@ -58,7 +58,8 @@ static int explain_refusal(uint16_t group)
 	return nflog_group_holder(group, &portid) == 0 && portid == 0 ? -EPERM : -EBUSY;
 }
 
-/* Not with libnetfilter_log: before 1.0.2 it builds no messages, and its header hides the kernel's. */
+/* Not with libnetfilter_log: before 1.0.2 it builds no messages, and its header hides the
+ * kernel's. */
 static struct nlmsghdr *put_command(void *buf, uint16_t group, uint8_t command)
 {
 	const struct nfulnl_msg_config_cmd cmd = { .command = command };
@@ -143,7 +144,8 @@ int nflog_adopt(struct nflog **out, const struct nflog_config *config, int fd)
 		nflog_group_close(n);
 		return err;
 	}
-	/* As the configuration has it now; smaller than wished is no reason to lose what it holds. */
+	/* As the configuration has it now; smaller than wished is no reason to lose what it
+	 * holds. */
 	nl_set_receive_buffer(&n->nl, config->receive_buffer_bytes);
 	*out = n;
 	return 0;

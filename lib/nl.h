@@ -49,8 +49,8 @@ int nl_send(struct nl *nl, const void *data, size_t len);
 ssize_t nl_receive(struct nl *nl);
 
 /* The same for up to NL_BATCH datagrams in one system call, each of which has that part of nl->buf.
- * Returns how many of the kernel's it has put into got, 0 when nothing is queued, or -errno. Messages
- * that were lost are told by the next call if some came before. */
+ * Returns how many of the kernel's it has put into got, 0 when nothing is queued, or -errno.
+ * Messages that were lost are told by the next call if some came before. */
 #define NL_BATCH 16
 
 struct nl_datagram {

@@ -28,8 +28,8 @@ static_assert(HOLDER_FOUND_MAX >= OWNER_HOLDERS_MAX, "every holder has room");
 /* Everything under the root of cgroup v2 that no cgroup was made for. */
 #define CGROUP_ROOT 1
 
-/* Reading all of /proc/net for one socket takes milliseconds where there are many: a fifth of the time that
- * passes, and 30 ms at once, as for a search for holders. */
+/* Reading all of /proc/net for one socket takes milliseconds where there are many: a fifth of the
+ * time that passes, and 30 ms at once, as for a search for holders. */
 #define READ_SHARE 5
 #define READ_AT_ONCE_NS (30000000ull * READ_SHARE)
 

@@ -81,8 +81,8 @@ static uint32_t pid_of(const char *name)
 	return name[0] < '1' || name[0] > '9' || *end || pid > INT32_MAX ? 0 : (uint32_t)pid;
 }
 
-/* /proc lists processes by ascending pid. The first one keeps sockets for those that use them (systemd's
- * descriptor store): it is named if nobody else has it. */
+/* /proc lists processes by ascending pid. The first one keeps sockets for those that use them
+ * (systemd's descriptor store): it is named if nobody else has it. */
 static int find_holder(int proc_fd, uint64_t inode, uint32_t *pid)
 {
 	int fd = openat(proc_fd, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -195,7 +195,8 @@ void process_inherit(struct process *p)
 	missing = ~p->known & (PROCESS_EXECUTABLE | PROCESS_EXECUTED | PROCESS_COMMAND_LINE);
 	if (p->parent->known & missing)
 		process_share_program(p, p->parent, missing);
-	/* At the fork it was that of the program before, which may have entered another one to run this. */
+	/* At the fork it was that of the program before, which may have entered another one to run
+	 * this. */
 	if (!(p->known & PROCESS_NETNS) && !p->netns_inherited &&
 	    p->parent->known & PROCESS_NETNS) {
 		p->netns = p->parent->netns;

@@ -160,8 +160,9 @@ bool process_read(struct process_table *t, struct process *p);
  * millisecond: the command lines of all are read before anything else of the first. */
 void process_read_new(struct process_table *t, const uint32_t *pids, unsigned int count);
 
-/* Whether what is known of it, or of its parent, was read after time_ns, and perhaps of the next program,
- * whose exec nobody has told of yet. One whose end has been told of has no next program. */
+/* Whether what is known of it, or of its parent, was read after time_ns, and perhaps of the next
+ * program, whose exec nobody has told of yet. One whose end has been told of has no next
+ * program. */
 bool process_is_ahead(const struct process *p, uint64_t time_ns);
 
 /* Whether this program can have run in this process then, as far as has been told. */
@@ -171,8 +172,8 @@ bool process_ran_at(struct process_table *t, const struct process *p, uint64_t t
 bool process_may_begin_after(struct process_table *t, const struct process *p, uint64_t time_ns);
 
 /* Looks at /proc again: names, ids and cgroup may be others, and without a trace the table hears of
- * no exec: then the image returned is a new one. Borrowed; NULL if the process is gone, or if nothing
- * can be read now: it stays in the table then. */
+ * no exec: then the image returned is a new one. Borrowed; NULL if the process is gone, or if
+ * nothing can be read now: it stays in the table then. */
 struct process *process_refresh(struct process_table *t, struct process *p);
 
 /* The name of a thread (tid == pid: the process's). "" if unknown. */

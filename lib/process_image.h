@@ -26,8 +26,8 @@ void process_image_share(struct process *to, const struct process *from, uint32_
 /* Takes the fields of those bits away. */
 void process_image_drop(struct process *p, uint32_t bits);
 
-/* What was read of p is of a later program than the children have forked from who share it: they can
- * see that. */
+/* What was read of p is of a later program than the children have forked from who share it: they
+ * can see that. */
 void process_image_disown(struct process *p);
 
 /* Takes away what its parent has disowned since; /proc is asked again. */

@@ -87,8 +87,9 @@ static bool is_forked_at(struct process_table *t, const struct process *p, uint6
 	return p->start_ticks <= ticks + 1 && p->start_ticks + 2 >= ticks;
 }
 
-/* Who has forked at that time, and as which program. Its exec may be lost, and so may its end and another's
- * fork with its pid: then /proc is asked, as nobody may be named by what is no longer true. */
+/* Who has forked at that time, and as which program. Its exec may be lost, and so may its end and
+ * another's fork with its pid: then /proc is asked, as nobody may be named by what is no longer
+ * true. */
 static struct process *find_parent(struct process_table *t, uint64_t time_ns, uint32_t pid)
 {
 	struct process *p = find(t, time_ns, pid);

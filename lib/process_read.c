@@ -262,8 +262,8 @@ static bool take_credit(struct process_table *t)
 	return true;
 }
 
-/* One process on its way through process_read(). The table may give it up meanwhile for others that it
- * learns of. */
+/* One process on its way through process_read(). The table may give it up meanwhile for others that
+ * it learns of. */
 struct reading {
 	struct process *p;	/* referenced */
 	struct process fresh;

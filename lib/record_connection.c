@@ -75,7 +75,8 @@ static void add_numbered(struct json *j, const char *key, const char *prefix, co
 	json_close_text(j);
 }
 
-/* What is the same for all of one kind, as printed: member by member it takes a tenth of the time. */
+/* What is the same for all of one kind, as printed: member by member it takes a tenth of the
+ * time. */
 static void add_kind(struct json *j, const struct view *v)
 {
 	static const char head[] = "\"kind\":\"event\",\"category\":[\"network\"],"

@@ -283,8 +283,8 @@ static cJSON *nfwho_object(struct record *r, const struct process *p, const stru
 	return root;
 }
 
-/* Members without the outer braces and with the last object left open: {"a":{...}} becomes
- * "a":{... . Returns the length, 0 if it does not fit, or if there was no memory for that object. */
+/* Members without the outer braces and with the last object left open: {"a":{...}} becomes "a":{...
+ * . Returns the length, 0 if it does not fit, or if there was no memory for that object. */
 static size_t print_open(cJSON *root, const char *last, char buf[static RECORD_FRAGMENT_MAX])
 {
 	size_t len = 0;

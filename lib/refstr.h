@@ -20,8 +20,8 @@ void refstr_unref(char *s);
 /* Gives *at back and makes it NULL. */
 void refstr_clear(char **at);
 
-/* It is not what the others who refer to it take it for: they can see that. *at, of len bytes, is a copy
- * of its own afterwards, NULL without memory. */
+/* It is not what the others who refer to it take it for: they can see that. *at, of len bytes, is a
+ * copy of its own afterwards, NULL without memory. */
 void refstr_disown(char **at, size_t len);
 bool refstr_is_disowned(const char *s);
 

@@ -244,8 +244,9 @@ static void resume(struct join *j, struct flow *f, const struct owner_query *que
 	ending_follow(j, f, false);
 }
 
-/* conntrack gives room for telling of its end to an entry only when it is made, and since Linux 5.19
- * only if somebody listens then (net.netfilter.nf_conntrack_events is 2: nf_ct_ecache_ext_add). */
+/* conntrack gives room for telling of its end to an entry only when it is made, and since Linux
+ * 5.19 only if somebody listens then (net.netfilter.nf_conntrack_events is 2:
+ * nf_ct_ecache_ext_add). */
 static void look_after(struct join *j, struct flow *f)
 {
 	bool datagram = tuple_is_datagram(&f->tuple);

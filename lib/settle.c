@@ -14,12 +14,12 @@
 #include <errno.h>
 #include <netinet/tcp.h>
 
-/* Six retransmissions of a SYN, by default: where nobody says what became of it, and nobody wants to
- * know, it is let go after that. */
+/* Six retransmissions of a SYN, by default: where nobody says what became of it, and nobody wants
+ * to know, it is let go after that. */
 #define SENT_AGAIN_NS 130000000000ull
 
-/* It has sent all its SYNs: an ICMP error in answer to the last would have ended it before the second
- * look. */
+/* It has sent all its SYNs: an ICMP error in answer to the last would have ended it before the
+ * second look. */
 static void note_waiting(const struct join *j, struct flow *f)
 {
 	if (j->config.syn_retries && f->syn_retransmits >= j->config.syn_retries && f->waited < 2)
@@ -94,8 +94,8 @@ static const uint64_t behind_ns[FLOW_QUEUES] = {
 	[FLOW_QUEUE_CONNECT] = JOIN_RECHECK_NS,
 };
 
-/* One that is left out ends with its answer, and has its socket still. As long as it is here nobody who
- * had the tuple before it, and is looked up this late, takes that for its own. */
+/* One that is left out ends with its answer, and has its socket still. As long as it is here nobody
+ * who had the tuple before it, and is looked up this late, takes that for its own. */
 static bool guards_its_socket(struct join *j, const struct flow *f)
 {
 	unsigned int newer;

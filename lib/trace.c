@@ -272,8 +272,8 @@ static void socket_changes(struct trace *t, const struct perf_event *event, trac
 	handler(f, changes, data);
 }
 
-/* IPv4: the lookup that follows SYN_SENT in the same thread has the port that was chosen; but not for
- * certain where a port stood in the event, and it is another. */
+/* IPv4: the lookup that follows SYN_SENT in the same thread has the port that was chosen; but not
+ * for certain where a port stood in the event, and it is another. */
 static void route_found(struct trace *t, const struct perf_event *event, trace_handler *handler,
 			void *data)
 {

@@ -28,7 +28,8 @@ static void pass_over(struct join *j, struct flow *f)
 	join_flow_free(j, f);
 }
 
-/* Nothing that its packet could be in was lost, or is not logged; it was made here, to leave this host. */
+/* Nothing that its packet could be in was lost, or is not logged; it was made here, to leave this
+ * host. */
 static bool surely_never_left(struct join *j, struct flow *f)
 {
 	if (!join_is_logged(j, f->tuple.protocol) || !j->config.output_logged ||

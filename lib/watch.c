@@ -221,8 +221,8 @@ static bool event_read(int fd, struct reading *out)
 	return read(fd, out, sizeof(*out)) == sizeof(*out);
 }
 
-/* Without a TSC that can be trusted (virtual machines) perf's clock is the timer tick: a hundredth of a
- * second at HZ=100, and a tick may come late. */
+/* Without a TSC that can be trusted (virtual machines) perf's clock is the timer tick: a hundredth
+ * of a second at HZ=100, and a tick may come late. */
 #define TICK_NS 11000000
 #define TICKS 5
 

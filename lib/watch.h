@@ -50,8 +50,9 @@ enum sample_source watch_source(const struct watch *w, uint64_t id);
 int watch_wake_on_exec(struct watch *w, bool on);
 
 /* Events of a CPU that went offline stop for good and silently, also when it comes back (measured
- * on 6.18). Their enabled time stands still: known after 55 ms. That of a running one grows from one
- * asking to the next, or with the next tick of a kernel that has no better clock (5.10 emulated). */
+ * on 6.18). Their enabled time stands still: known after 55 ms. That of a running one grows from
+ * one asking to the next, or with the next tick of a kernel that has no better clock (5.10
+ * emulated). */
 bool watch_is_alive(const struct watch *w);
 
 /* No more records; what is in the ring can still be read. */

@@ -62,8 +62,8 @@ int ruleset_open(struct ruleset **out, const struct ruleset_config *config);
 /* What stands now. owner_portid (may be NULL): netlink port of the owning socket, 0 none. */
 int ruleset_inspect(struct ruleset *r, enum ruleset_state *state, uint32_t *owner_portid);
 
-/* The handle of the table that was inspected or created last: another table's is another one, until the
- * next boot (NFTA_TABLE_HANDLE, Linux 4.16). 0: none. */
+/* The handle of the table that was inspected or created last: another table's is another one, until
+ * the next boot (NFTA_TABLE_HANDLE, Linux 4.16). 0: none. */
 uint64_t ruleset_table(const struct ruleset *r);
 
 /* Creates the table as one batch. owned: with the owner flag, so that it dies with this socket and
@@ -101,13 +101,14 @@ struct ruleset_counts {
 
 /* Reads the rules' counters. Two or three questions, no dump. Values only grow, for as long as *r
  * lives: a counter that somebody reset, or that ruleset_create() made anew, is added to what was
- * seen before. One that others made anew goes on from what ruleset_inspect() finds in it: a file may
- * set it to what was saved (nft list ruleset). What was counted between the last call and the end of
- * a table, or before that look at the next one, is not known. -ENOENT if a rule is gone. */
+ * seen before. One that others made anew goes on from what ruleset_inspect() finds in it: a file
+ * may set it to what was saved (nft list ruleset). What was counted between the last call and the
+ * end of a table, or before that look at the next one, is not known. -ENOENT if a rule is gone. */
 int ruleset_counters(struct ruleset *r, struct ruleset_counts *counts);
 
-/* What of that tables counted which are gone, or before somebody reset the counters: the rest is what
- * the kernel's counters said when they were read last. It may be less than nothing, modulo 2^64. */
+/* What of that tables counted which are gone, or before somebody reset the counters: the rest is
+ * what the kernel's counters said when they were read last. It may be less than nothing, modulo
+ * 2^64. */
 void ruleset_counted_before(const struct ruleset *r, struct ruleset_counts *counts);
 
 /* The one counter that all options have, as it is, of a table of ours that may be another

@@ -25,14 +25,14 @@ struct attempt {
 /* "198.51.100.2:80" or "[2001:db8::2]:80". 0 or -EINVAL. */
 int destination_parse(struct destination *to, const char *text);
 
-/* One connection, from socket() to close(); `row` says what became of it. 0 or -errno when there was
- * no connect at all (no socket, no free port). */
+/* One connection, from socket() to close(); `row` says what became of it. 0 or -errno when there
+ * was no connect at all (no socket, no free port). */
 int attempt_run(const struct attempt *attempt, const struct destination *to,
 		struct truth_row *row);
 
-/* The two halves of a row, for connects that are made in other ways. `attempt_begin` is called by the
- * process that calls connect(), just before it; `attempt_noted` when the port is known: it fills in
- * the tuple, the error and how long it took. */
+/* The two halves of a row, for connects that are made in other ways. `attempt_begin` is called by
+ * the process that calls connect(), just before it; `attempt_noted` when the port is known: it
+ * fills in the tuple, the error and how long it took. */
 void attempt_begin(struct truth_row *row);
 void attempt_noted(struct truth_row *row, int fd, const struct destination *to, int error);
 

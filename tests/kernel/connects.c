@@ -166,7 +166,8 @@ static int reuseport_pair(void)
 	return connect_noted(fds[0], &served) || child_status(pid);
 }
 
-/* The event of the second connect() still says the port of the first, which is another's by then. */
+/* The event of the second connect() still says the port of the first, which is another's by
+ * then. */
 static int second_connect(void)
 {
 	struct sockaddr_storage own = { 0 };

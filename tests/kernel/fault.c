@@ -96,7 +96,8 @@ static bool parse(struct fault *f, char **argv)
 	return f->first && f->first <= f->last;
 }
 
-/* Where the C library's code is in the process, once it is there: libc-2.31.so before glibc 2.34. */
+/* Where the C library's code is in the process, once it is there: libc-2.31.so before glibc
+ * 2.34. */
 static void find_library(pid_t pid, struct library *library)
 {
 	char path[64], line[512], access[8], *name;

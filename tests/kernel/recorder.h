@@ -20,8 +20,8 @@ struct recorder {
 };
 
 /* Enters a network namespace with 198.51.100.1 and 2001:db8::1 on a device whose packets nobody
- * answers (neighbours .9 and ::9). Returns 0; or with a line that says why 77 where something is not
- * permitted or the kernel has no tracefs, 1 if the trace does not work. */
+ * answers (neighbours .9 and ::9). Returns 0; or with a line that says why 77 where something is
+ * not permitted or the kernel has no tracefs, 1 if the trace does not work. */
 int recorder_world(void);
 
 struct recorder *recorder_open(uint32_t ring_bytes);

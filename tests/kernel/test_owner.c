@@ -56,8 +56,8 @@ static int close_world(void **state)
 	return 0;
 }
 
-/* A search may use a fifth of the time that passes, 30 ms at once, in which an emulated machine does
- * not look through all: there several of them make one. */
+/* A search may use a fifth of the time that passes, 30 ms at once, in which an emulated machine
+ * does not look through all: there several of them make one. */
 static void lookup(struct world *w, struct owner_query *queries, unsigned int count)
 {
 	struct owner_query *fresh = malloc(count * sizeof(*fresh));

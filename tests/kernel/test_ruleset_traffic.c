@@ -203,8 +203,8 @@ static void what_is_over_the_limit_is_counted_and_still_goes_out(void **state)
 	ruleset_close(r);
 }
 
-/* Values alone would not tell: two were counted before, one in the new table that nobody has looked at,
- * where it may as well have been loaded with it, and three after. */
+/* Values alone would not tell: two were counted before, one in the new table that nobody has looked
+ * at, where it may as well have been loaded with it, and three after. */
 static void a_table_that_others_made_anew_is_told_from_the_old_one(void **state)
 {
 	static char text[64 * 1024];

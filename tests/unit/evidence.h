@@ -2,8 +2,8 @@
 #ifndef NFWHO_TEST_EVIDENCE_H
 #define NFWHO_TEST_EVIDENCE_H
 
-/* The join with made-up evidence. The two processes are real, so that their network namespace can be
- * read, and so is a socket that is asked for. What is wrong fails the test that called. */
+/* The join with made-up evidence. The two processes are real, so that their network namespace can
+ * be read, and so is a socket that is asked for. What is wrong fails the test that called. */
 
 #include "join.h"
 #include "ladder.h"

@@ -48,7 +48,8 @@ static void what_is_read_first_is_named(void **state)
 	expect(w, 8, 1);
 }
 
-/* An earlier run's group has packets that were sent before the trace, by whoever had the tuple then. */
+/* An earlier run's group has packets that were sent before the trace, by whoever had the tuple
+ * then. */
 static void what_may_be_older_than_the_trace_is_not_named(void **state)
 {
 	struct world *w = *state;
@@ -111,7 +112,8 @@ static void a_tuple_used_twice_is_told_apart_when_all_is_read(void **state)
 	expect(w, 2, 1);
 }
 
-/* Two children, both gone before anybody could ask for their network namespace, which is their parent's. */
+/* Two children, both gone before anybody could ask for their network namespace, which is their
+ * parent's. */
 static void so_it_is_if_both_have_ended(void **state)
 {
 	struct world *w = *state;
@@ -151,7 +153,8 @@ static void a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing(void **sta
 	expect(w, 2, -1);
 }
 
-/* What the ring lost may have been the connect of this packet: the later one is not taken for it. */
+/* What the ring lost may have been the connect of this packet: the later one is not taken for
+ * it. */
 static void the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost(void **state)
 {
 	struct world *w = *state;
@@ -170,7 +173,8 @@ static void the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost(void **s
 	expect(w, 1, -1);
 }
 
-/* Its packet may be the SYN, sent again, of a socket that connected before the trace, unless those were listed. */
+/* Its packet may be the SYN, sent again, of a socket that connected before the trace, unless those
+ * were listed. */
 static void the_only_connect_is_not_taken_where_older_ones_are_not_known(void **state)
 {
 	struct world *w = *state;
@@ -191,8 +195,8 @@ static void the_only_connect_is_not_taken_where_older_ones_are_not_known(void **
 	}
 }
 
-/* The parent has connected the socket, and closed it since; the child that holds it has connected another one
- * to the same place. */
+/* The parent has connected the socket, and closed it since; the child that holds it has connected
+ * another one to the same place. */
 static void who_holds_a_socket_since_its_fork_has_not_connected_it(void **state)
 {
 	struct world *w = *state;
@@ -220,7 +224,8 @@ static void who_holds_a_socket_since_its_fork_has_not_connected_it(void **state)
 	w->pid[1] = sibling;
 }
 
-/* What the dump of a start had shown to be connecting has given up, and connects again from the same port. */
+/* What the dump of a start had shown to be connecting has given up, and connects again from the
+ * same port. */
 static void the_next_attempt_is_not_that_of_before_the_start(void **state)
 {
 	struct world *w = *state;
@@ -277,8 +282,8 @@ static void a_socket_address_used_again_is_another_socket(void **state)
 	expect(w, 1, -1);
 }
 
-/* What the ring lost was the end of the first socket and the connect of the next one at its address,
- * which goes to the same server and is another process's. */
+/* What the ring lost was the end of the first socket and the connect of the next one at its
+ * address, which goes to the same server and is another process's. */
 static void a_port_is_not_learnt_from_an_address_used_again_during_a_loss(void **state)
 {
 	struct world *w = *state;
@@ -410,8 +415,8 @@ static void only_what_surely_never_left_is_unsent(void **state)
 	assert_int_equal(w->ledger.unsent, 1);
 }
 
-/* A socket that connected before the trace, and sent again, had the tuple that another connects with
- * now. */
+/* A socket that connected before the trace, and sent again, had the tuple that another connects
+ * with now. */
 static void a_retransmission_of_an_older_connect_is_not_the_next_ones(void **state)
 {
 	struct world *w = *state;
@@ -431,8 +436,8 @@ static void a_retransmission_of_an_older_connect_is_not_the_next_ones(void **sta
 	expect(w, 2, -1);
 }
 
-/* One that another network namespace's socket sends again, whose connect was before the trace, fits the
- * only pending connect there; this one's port tells in the end whose it was. */
+/* One that another network namespace's socket sends again, whose connect was before the trace, fits
+ * the only pending connect there; this one's port tells in the end whose it was. */
 static void a_forwarded_packet_may_be_of_a_connect_that_nobody_saw(void **state)
 {
 	struct world *w = *state;
@@ -543,8 +548,8 @@ static void a_connect_from_before_other_rules_is_not_unsent(void **state)
 	assert_int_equal(w->join.trace_only, 1);
 }
 
-/* Two sockets of one thread have their ports before they connect to the same place: the route of the second
- * is looked up before its connect, when the first is the thread's last. */
+/* Two sockets of one thread have their ports before they connect to the same place: the route of
+ * the second is looked up before its connect, when the first is the thread's last. */
 static void a_lookup_before_the_next_connect_is_not_the_last_ones(void **state)
 {
 	struct world *w = *state;
@@ -567,7 +572,8 @@ static void a_lookup_before_the_next_connect_is_not_the_last_ones(void **state)
 	assert_int_equal(w->join.trace_only, 0);
 }
 
-/* A descriptor that connects again: the event has its last port, the lookup after it the new one. */
+/* A descriptor that connects again: the event has its last port, the lookup after it the new
+ * one. */
 static void a_port_that_is_chosen_anew_is_not_the_last_one(void **state)
 {
 	struct world *w = *state;

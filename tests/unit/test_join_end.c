@@ -195,8 +195,8 @@ static void who_waited_on_after_the_last_syn_has_timed_out(void **state)
 	}
 }
 
-/* One tuple in two zones. The entry of the second is told of first, and conntrack is read before the
- * packets, which come with their entries: both words had gone to the wrong connect. */
+/* One tuple in two zones. The entry of the second is told of first, and conntrack is read before
+ * the packets, which come with their entries: both words had gone to the wrong connect. */
 static void conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry(void **state)
 {
 	struct world *w = *state;
@@ -279,7 +279,8 @@ static void what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin(void
 	}
 }
 
-/* The first one was not logged. Half a second later its tuple is used again, and its entry's place. */
+/* The first one was not logged. Half a second later its tuple is used again, and its entry's
+ * place. */
 static void what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us(void **state)
 {
 	struct world *w = *state;
@@ -302,8 +303,8 @@ static void what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us(void
 	expect_one(w, 300);
 }
 
-/* The entry of the last connection with this tuple, of which nobody had told, makes room for the one of
- * this connection, which comes to lie in the same place. */
+/* The entry of the last connection with this tuple, of which nobody had told, makes room for the
+ * one of this connection, which comes to lie in the same place. */
 static void the_end_of_an_entry_that_was_not_begun_here_is_nobodys(void **state)
 {
 	struct world *w = *state;
@@ -348,8 +349,8 @@ static void such_an_end_is_not_that_of_a_packet_either(void **state)
 	assert_int_equal(w->ended, 0);
 }
 
-/* Nobody has told of this one's beginning either (another run has read it), but it has been there for long
- * enough that it would have been told. */
+/* Nobody has told of this one's beginning either (another run has read it), but it has been there
+ * for long enough that it would have been told. */
 static void the_end_of_an_entry_that_another_run_saw_begin_is_the_flows(void **state)
 {
 	struct world *w = *state;
@@ -364,8 +365,8 @@ static void the_end_of_an_entry_that_another_run_saw_begin_is_the_flows(void **s
 	expect_one(w, 300);
 }
 
-/* The dump of a start showed an entry whose socket was there; the tuple was used anew before that was
- * decided. */
+/* The dump of a start showed an entry whose socket was there; the tuple was used anew before that
+ * was decided. */
 static void what_was_open_before_is_not_a_later_connects(void **state)
 {
 	struct world *w = *state;
@@ -406,7 +407,8 @@ static void what_was_open_before_is_not_a_later_connects(void **state)
 	}
 }
 
-/* Without the trace: conntrack's events are read before the packets, which the kernel holds back. */
+/* Without the trace: conntrack's events are read before the packets, which the kernel holds
+ * back. */
 static void the_first_word_is_the_first_packets(void **state)
 {
 	struct world *w = *state;
@@ -503,7 +505,8 @@ static void what_has_ended_is_not_kept_by_the_thousands(void **state)
 	assert_in_range(flow_count(w->flows), 1, 64);
 }
 
-/* The first attempt from a bound port is over when the second one fails, and has not told its port yet. */
+/* The first attempt from a bound port is over when the second one fails, and has not told its port
+ * yet. */
 static void an_error_is_not_that_of_an_attempt_which_had_its_own(void **state)
 {
 	struct world *w = *state;
@@ -590,7 +593,8 @@ static void nor_what_an_earlier_run_asked_about(void **state)
 	assert_int_equal(w->ended, 1);
 }
 
-/* A ring lost its close, or it was told on a CPU that is silent while idle, and nobody else tells. */
+/* A ring lost its close, or it was told on a CPU that is silent while idle, and nobody else
+ * tells. */
 static void an_end_that_nobody_tells_of_is_looked_for(void **state)
 {
 	struct world *w = *state;

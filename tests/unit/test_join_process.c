@@ -8,8 +8,8 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Two connects fit, the holder of the socket was looked up, and is doubted for a while: meanwhile the
- * trace tells whose the port is. */
+/* Two connects fit, the holder of the socket was looked up, and is doubted for a while: meanwhile
+ * the trace tells whose the port is. */
 static void a_connect_that_tells_its_port_late_is_the_packets_all_the_same(void **state)
 {
 	struct world *w = *state;
@@ -130,7 +130,8 @@ static void what_proc_says_later_than_the_trace_waits_for_the_next_reading(void 
 	expect(w, 1, 0);
 }
 
-/* Records had been lost, /proc was asked, and showed what the process ran only after it had connected. */
+/* Records had been lost, /proc was asked, and showed what the process ran only after it had
+ * connected. */
 static void who_ran_another_program_when_it_connected_is_not_named(void **state)
 {
 	struct world *w = *state;

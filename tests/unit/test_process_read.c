@@ -617,8 +617,8 @@ static void whoever_is_looked_for_is_seen_as_it_is_now(void **state)
 	}
 }
 
-/* Reading one brings its parent into a table that is full, and another one, whose turn it is next, out of
- * it. */
+/* Reading one brings its parent into a table that is full, and another one, whose turn it is next,
+ * out of it. */
 static void who_is_being_read_may_be_given_up(void **state)
 {
 	struct fixture *f = *state;
