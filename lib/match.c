@@ -3,9 +3,10 @@
  * Which connect a packet belongs to.
  *
  * The one with this very tuple; or the only pending one that fits, if nothing was lost since it
- * began, its process is in the packet's network namespace and the socket with this tuple exists; or
- * the one candidate whose process holds the socket's inode. While several fit nobody is taken:
- * their next transition tells their ports.
+ * began, nor before for as long as a connect may take, its process is in the packet's network
+ * namespace and the socket with this tuple exists; or the one candidate whose process holds the
+ * socket's inode, unless it may have been forked with it. While several fit nobody is taken: their
+ * next transition tells their ports.
  *
  * A SYN is never seen before its connect (the event precedes the packet, and the rings are read
  * after it), so a packet that no connect fits need not wait: its socket is older than the trace, or

@@ -10,7 +10,8 @@
  * a while, until all packets that were under way have been read: if its first packet is among
  * them it is this run's own, with a start, and the packet's flow takes over what the dump told
  * of it. Otherwise the lower rungs name it, and it is followed like any flow that has started.
- * Nobody may tell of its end, though: its socket is asked for now and then.
+ * Nobody may tell of its end, though: its socket is asked for now and then, as is that of others of
+ * whose end nobody may tell (ending.c).
  *
  * A table may have a million entries while packets are waiting: the dump is read in parts, one
  * for each batch, and stops for candidates that nobody has looked at yet. The sockets of a part are
@@ -19,7 +20,7 @@
  * and its DESTROY have been read before: each is asked for once more at the end, after which its
  * DESTROY can only follow.
  *
- * Limits: sockets that are bound to a device, UDP sockets that are not connected, SCTP and ICMP
+ * Limits of the dump: sockets that are bound to a device, UDP sockets that are not connected, SCTP and ICMP
  * are not found; entries in another zone than 0 are left out; who held a socket in TIME_WAIT is
  * gone.
  */
