@@ -84,7 +84,7 @@ at_work()
 
 struck_and_over()
 {
-	gone "$collector" || wait_for 2 test -s "$on"
+	gone "$collector" || wait_for $((2 * slow)) test -s "$on"
 	file_removed
 }
 

@@ -386,5 +386,6 @@ sound_run()
 	cp "$said" "$work/usual"
 	is_sound || problem "it is not sound"
 	[[ ! $problems ]] || bad=1
+	printf '%s' "$problems" >>"$work/bad"
 	verdict "${1:+$1: }without a fault all is sound"
 }

@@ -25,7 +25,7 @@ stands()
 netns_pair
 serve 80
 if ! orphan other 2>"$work/nft"; then
-	lack=$(grep -m 1 'syntax error\|not supported\|Invalid argument' "$work/nft") ||
+	lack=$(grep -m 1 'syntax error\|not supported\|Invalid argument\|unknown table option' "$work/nft") ||
 		{ not_ok "a table is made that stays: $(head -n 1 "$work/nft")"; finish; }
 	skip_all "needs the table flag persist: $lack"
 fi
