@@ -384,7 +384,7 @@ sound_run()
 	sysctl_in "$HERE" net.netfilter.nf_conntrack_tcp_timeout_close=0
 	one "a sound run" env
 	cp "$said" "$work/usual"
-	is_sound || problem "it is not sound"
+	is_sound || problem "it is not sound: $(grep -v '^#' "$work/figures" | paste -sd ' ')"
 	[[ ! $problems ]] || bad=1
 	printf '%s' "$problems" >>"$work/bad"
 	verdict "${1:+$1: }without a fault all is sound"
