@@ -241,34 +241,6 @@ static void found_right(struct collector *c)
 	tell(c, &g->rules, c->join.now_real_ns, false);
 }
 
-static void inspect(struct collector *c)
-{
-	struct guard *g = &c->guard;
-	uint64_t began_ns = c->join.now_ns, table = ruleset_table(g->ruleset);
-	bool restorable;
-	const char *what;
-	int err = look(c, &what, &restorable);
-
-	/* Loaded anew by somebody: his, to be left standing. */
-	if (ruleset_table(g->ruleset) && ruleset_table(g->ruleset) != table) {
-		c->ruleset_owned = false;
-		note_logging(c);
-	}
-	g->retry_ns = 0;
-	if (err)
-		g->retry_ns = c->join.now_ns + RETRY_NS;
-	else if (what)
-		found_wrong(c, what, restorable);
-	else
-		found_right(c);
-	collector_read_clocks(c);
-	g->inspect_ns = c->join.now_ns + IDLE_SHARE * (c->join.now_ns - began_ns);
-	if (err)
-		return;
-	g->suspected = false;
-	g->suspect = (struct ruleset_change) { .pid = 0 };
-}
-
 /* The first of several is taken for the one that did it. */
 static void suspect(struct guard *g, const struct ruleset_change *change, uint64_t real_ns)
 {
@@ -296,6 +268,37 @@ static void read_changes(struct collector *c)
 	/* What a table had counted since the last ledger is gone with it. */
 	if (g->suspected && !watches_others(g))
 		c->ledger.matched_approximate = true;
+}
+
+static void inspect(struct collector *c)
+{
+	struct guard *g = &c->guard;
+	uint64_t began_ns = c->join.now_ns, table = ruleset_table(g->ruleset);
+	bool restorable;
+	const char *what;
+	int err = look(c, &what, &restorable);
+
+	/* After a start, or for another try, nobody has read who has done it: it is told by now. */
+	if (!err && what && !g->suspected)
+		read_changes(c);
+	/* Loaded anew by somebody: his, to be left standing. */
+	if (ruleset_table(g->ruleset) && ruleset_table(g->ruleset) != table) {
+		c->ruleset_owned = false;
+		note_logging(c);
+	}
+	g->retry_ns = 0;
+	if (err)
+		g->retry_ns = c->join.now_ns + RETRY_NS;
+	else if (what)
+		found_wrong(c, what, restorable);
+	else
+		found_right(c);
+	collector_read_clocks(c);
+	g->inspect_ns = c->join.now_ns + IDLE_SHARE * (c->join.now_ns - began_ns);
+	if (err)
+		return;
+	g->suspected = false;
+	g->suspect = (struct ruleset_change) { .pid = 0 };
 }
 
 void guard_wake(struct collector *c)
