@@ -16,11 +16,12 @@ named()
 		--truth "$work/truth.tsv" 2>"$work/load" || not_ok "the load: $(<"$work/load")"
 	wait_for 60 all_written "$work/truth.tsv"
 	collector_stop || return
-	owned "$mode, to $to: all named, none wrongly" \
-		"$work/truth.tsv" --at-least connections=100 --at-most extra=0 --at-most ledger.kernel_gap=0 \
-		--at-most ledger.own_gap=0 --at-most executable.wrong=0 \
-		--at-most parent_pid.wrong=0
-	check "$mode, to $to: $(figures)" hold 'right%>=100' 'wrong<=0'
+	compared "$mode, to $to: each has its record, and its program" \
+		"$work/truth.tsv" --at-least connections=100 --at-most missing=0 --at-most duplicate=0 \
+		--at-most extra=0 --at-most wrong_user=0 --at-most ledger.kernel_gap=0 \
+		--at-most ledger.own_gap=0 --at-most executable.wrong=0 --at-most parent_pid.wrong=0
+	check "$mode, to $to: all named, none wrongly: $(figures)" \
+		hold 'right%>=100' 'wrong<=0' 'unnamed<=0'
 }
 
 # What the comparison found, of all connections made.
