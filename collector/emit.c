@@ -208,6 +208,7 @@ static void say_losses(struct collector *c)
 			    " records of the trace, %" PRIu64 " of conntrack's messages", packets,
 			    connects, messages);
 	c->said = *now;
+	sinks_say_dropped(c->sinks);
 }
 
 void emit_ledger(struct collector *c)

@@ -251,6 +251,19 @@ void sinks_lose(struct sinks *s, enum output_format format)
 		s->sinks[i]->dropped += s->sinks[i]->output.format == format;
 }
 
+void sinks_say_dropped(struct sinks *s)
+{
+	for (unsigned int i = 0; i < s->count; i++) {
+		struct sink *sink = s->sinks[i];
+
+		if (sink->dropped != sink->dropped_said)
+			log_warning("%s: %llu records dropped since this was last said: it does not "
+				    "take them as fast as they come", sink->output.target,
+				    (unsigned long long)(sink->dropped - sink->dropped_said));
+		sink->dropped_said = sink->dropped;
+	}
+}
+
 enum output_format sink_format(const struct sink *s, enum output_format wanted)
 {
 	if (wanted == FORMAT_DEFAULT)

@@ -26,6 +26,10 @@ void sinks_write(struct sinks *s, enum output_format format, const char *line, s
 /* Counts one line as dropped for every sink of that format: there was none to be had. */
 void sinks_lose(struct sinks *s, enum output_format format);
 
+/* A line on stderr for each sink that has dropped something since the last call: one that is slow
+ * drops without ever failing. */
+void sinks_say_dropped(struct sinks *s);
+
 /* Writes what is queued, as far as it goes without blocking. Once per drained batch, and when
  * sinks_fd() is readable. Returns 0, or -EPIPE when the reader of stdout went away. */
 int sinks_flush(struct sinks *s);

@@ -28,6 +28,7 @@ struct sink {
 	unsigned int retry_ms;		/* how long the next wait is */
 	int error;			/* why it does not work at present; 0 it does */
 	uint64_t dropped_before;	/* dropped when it stopped working */
+	uint64_t dropped_said;		/* dropped when sinks_say_dropped() said so */
 	bool blocked;			/* waits for EPOLLOUT */
 	bool hangup;			/* the other side went away */
 	bool may_block;			/* stdout: the descriptor is others' too, and blocks */

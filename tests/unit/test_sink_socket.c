@@ -317,11 +317,49 @@ static void syslog_lines_carry_the_local_header(void **state)
 	close(fd);
 }
 
+static void say_dropped(struct sinks *s, char *said, size_t size)
+{
+	int ends[2], before = dup(STDERR_FILENO);
+	ssize_t len;
+
+	assert_int_equal(pipe2(ends, O_NONBLOCK), 0);
+	dup2(ends[1], STDERR_FILENO);
+	sinks_say_dropped(s);
+	dup2(before, STDERR_FILENO);
+	len = read(ends[0], said, size - 1);
+	said[len > 0 ? len : 0] = '\0';
+	close(before);
+	close(ends[0]);
+	close(ends[1]);
+}
+
+static void what_a_slow_reader_costs_is_said_once(void **state)
+{
+	int fd = bind_unix(SOCK_DGRAM);
+	struct sinks *s = open_unix("unix");
+	char line[1025], said[512];
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 2);
+	strcpy(line + sizeof(line) - 2, "\n");
+	say_dropped(s, said, sizeof(said));
+	assert_string_equal(said, "");
+	while (report(s).dropped < 10)
+		write_line(s, line);
+	say_dropped(s, said, sizeof(said));
+	assert_non_null(strstr(said, "/socket: 10 records dropped since"));
+	say_dropped(s, said, sizeof(said));
+	assert_string_equal(said, "");
+	sinks_close(s);
+	close(fd);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(each_datagram_is_one_line_without_its_end),
 		cmocka_unit_test(datagrams_wait_for_a_slow_reader),
+		cmocka_unit_test(what_a_slow_reader_costs_is_said_once),
 		cmocka_unit_test(a_datagram_reader_may_come_late_and_come_back),
 		cmocka_unit_test(a_stream_begins_again_with_a_whole_line),
 		cmocka_unit_test(a_tcp_peer_gets_lines_and_may_go_and_come_back),
