@@ -96,8 +96,11 @@ int sink_watch(struct sink *s)
 
 void sink_disconnect(struct sink *s)
 {
-	if (s->fd >= 0)
+	/* Of stdout there may be a copy of ours, with which the kernel would keep this one's events. */
+	if (s->fd >= 0) {
+		epoll_ctl(s->epoll_fd, EPOLL_CTL_DEL, s->fd, NULL);
 		close(s->fd);
+	}
 	s->fd = -1;
 	/* The other side has seen a part of this message, without its end. */
 	s->bytes -= s->sent;

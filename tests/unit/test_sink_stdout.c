@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -244,6 +245,46 @@ static void others_are_waited_for_when_the_reader_of_stdout_is_gone(void **state
 	output_fini(&outputs[1]);
 }
 
+/* fd 1 goes on as a copy of it, and the kernel with its events. */
+static void stdout_taken_away_is_heard_of_no_more(void **state)
+{
+	struct output outputs[2] = { parsed("stdout"), parsed("unix:/tmp/nfwho-never") };
+	int ends[2], before, changed, blocked, readable[2] = { -1, -1 };
+	static char line[5001], got[65536];
+	struct pollfd wait = { .events = POLLIN };
+	struct record_sink reports[2] = { 0 };
+	struct sinks *s = NULL;
+
+	(void)state;
+	memset(line, 'x', sizeof(line) - 2);
+	line[sizeof(line) - 2] = '\n';
+	assert_int_equal(socketpair(AF_UNIX, SOCK_STREAM, 0, ends), 0);
+	fcntl(ends[0], F_SETFL, O_NONBLOCK);
+	before = take_stdout(ends[1]);
+	close(ends[1]);
+	changed = sinks_open(&s, outputs, 1, error, sizeof(error));
+	for (int i = 0; !changed && i < 200; i++)
+		sinks_write(s, FORMAT_ECS, line, sizeof(line) - 1);
+	sinks_flush(s);
+	sinks_report(s, reports, 2);
+	blocked = reports[0].queued > 0;
+	changed = sinks_change(s, &outputs[1], 1, error, sizeof(error));
+	wait.fd = sinks_fd(s);
+	while (read(ends[0], got, sizeof(got)) > 0)
+		;
+	readable[0] = poll(&wait, 1, 0);
+	close(ends[0]);
+	readable[1] = poll(&wait, 1, 0);
+	sinks_close(s);
+	give_back(before);
+	assert_int_equal(changed, 0);
+	assert_true(blocked);
+	assert_int_equal(readable[0], 0);
+	assert_int_equal(readable[1], 0);
+	output_fini(&outputs[0]);
+	output_fini(&outputs[1]);
+}
+
 static void colours_are_for_a_terminal_alone(void **state)
 {
 	static const char *const texts[] = { "stdout", "stdout,format=text", "stdout,format=ecs",
@@ -333,6 +374,7 @@ int main(void)
 		cmocka_unit_test(a_socket_that_is_not_to_be_read_from_is_written),
 		cmocka_unit_test(a_reader_of_stderr_that_stops_is_not_waited_for),
 		cmocka_unit_test(others_are_waited_for_when_the_reader_of_stdout_is_gone),
+		cmocka_unit_test(stdout_taken_away_is_heard_of_no_more),
 		cmocka_unit_test(colours_are_for_a_terminal_alone),
 		cmocka_unit_test(a_queue_gives_back_what_was_put_in),
 		cmocka_unit_test(diagnostics_escape_what_a_terminal_would_obey),
