@@ -63,7 +63,9 @@ static void set_path(struct stream *t, const char *path)
 	t->count = 1;
 }
 
-/* A peer that is gone without a word is noticed within half a minute, with or without traffic. */
+/* A peer that is gone without a word is noticed within half a minute while nothing is sent. What has
+ * been sent is not given up (TCP_USER_TIMEOUT) while the kernel repeats it (tcp_retries2, a quarter of
+ * an hour), or asks a peer that is there but does not read (for ever): it was counted as written. */
 static void set_patience(int fd)
 {
 	static const struct { int level, name, value; } settings[] = {
@@ -71,7 +73,7 @@ static void set_patience(int fd)
 		{ IPPROTO_TCP, TCP_KEEPIDLE, 15 },
 		{ IPPROTO_TCP, TCP_KEEPINTVL, 5 },
 		{ IPPROTO_TCP, TCP_KEEPCNT, 3 },
-		{ IPPROTO_TCP, TCP_USER_TIMEOUT, 30000 },
+		{ IPPROTO_TCP, TCP_SYNCNT, 4 },	/* 31 s */
 	};
 
 	for (size_t i = 0; i < sizeof(settings) / sizeof(settings[0]); i++)
@@ -197,7 +199,7 @@ static int open_stream(struct sink *s, char *error, size_t size)
 	}
 	ret = begin(s);
 	if (ret < 0 && ret != -EAGAIN)
-		log_warning("%s: %s; tried again with every record", s->output.target,
+		log_warning("%s: %s; tried again, with pauses of up to 5 s", s->output.target,
 			    strerror(-ret));
 	return 0;
 }

@@ -4,10 +4,12 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -213,6 +215,23 @@ static void a_stream_begins_again_with_a_whole_line(void **state)
 	close(listener);
 }
 
+/* Whether our socket that is connected there drops what it has sent, if the peer does not read it
+ * soon: it has been counted as written. */
+static bool gives_up(const struct sockaddr_in *there)
+{
+	for (int fd = 3; fd < 64; fd++) {
+		struct sockaddr_in sin = { .sin_family = AF_INET };
+		unsigned int ms = 0;
+		socklen_t len = sizeof(sin);
+
+		if (getpeername(fd, (struct sockaddr *)&sin, &len) || sin.sin_port != there->sin_port)
+			continue;
+		len = sizeof(ms);
+		return getsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &ms, &len) || ms;
+	}
+	return true;
+}
+
 static void a_tcp_peer_gets_lines_and_may_go_and_come_back(void **state)
 {
 	struct sockaddr_in sin = { .sin_family = AF_INET };
@@ -233,6 +252,7 @@ static void a_tcp_peer_gets_lines_and_may_go_and_come_back(void **state)
 	flush_all(s);
 	peer = accept(listener, NULL, NULL);
 	assert_string_equal(receive(peer), "{1}\n");
+	assert_false(gives_up(&sin));
 	close(peer);
 
 	/* The close is seen before the next line is written into a dead connection. */
