@@ -122,7 +122,7 @@ static void check_output(struct checklist *c, const struct output *output)
 		return;
 	}
 	err = sinks_open(&s, &here, 1, error, sizeof(error));
-	if (err == -EWOULDBLOCK) {
+	if (err == -EBUSY) {
 		checklist_say(c, VERDICT_WORKS, "output", "%s: a running nfwho is writing it; no "
 			      "test record sent", output->target);
 		return;

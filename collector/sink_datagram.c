@@ -41,7 +41,7 @@ static int open_datagram(struct sink *s, char *error, size_t size)
 	(void)error;
 	(void)size;
 	if (ret < 0)
-		log_warning("%s: %s; tried again with every record", s->output.target,
+		log_warning("%s: %s; tried again, with pauses of up to 5 s", s->output.target,
 			    strerror(-ret));
 	return 0;
 }

@@ -77,7 +77,8 @@ static int repair(int fd, off_t size)
 	return write(fd, "\n", 1) == 1 ? 0 : -EIO;
 }
 
-/* Returns a descriptor or -errno; -EWOULDBLOCK: another process has locked it. */
+/* Returns a descriptor or -errno; -EBUSY: another process has locked it. flock(2)'s own word for it
+ * would be taken for a descriptor that becomes writable by itself. */
 static int open_at(const struct sink *s)
 {
 	const struct file *f = s->own;
@@ -93,7 +94,7 @@ static int open_at(const struct sink *s)
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)
-		ret = -errno;
+		ret = errno == EWOULDBLOCK ? -EBUSY : -errno;
 	else if (!S_ISREG(st.st_mode))
 		ret = -EINVAL;
 	else
@@ -127,8 +128,8 @@ static const char *reason(int error)
 	case EINVAL:
 	case ENXIO:
 		return "is not a regular file; sockets are unix:PATH or stream:PATH";
-	case EWOULDBLOCK:
-		return "is being written by another nfwho";
+	case EBUSY:
+		return "is being written by another nfwho, or locked by another process";
 	default:
 		return strerror(error);
 	}
