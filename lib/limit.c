@@ -141,6 +141,8 @@ int limit_change(struct limit *l, const struct limit_config *config)
 {
 	if (config->rate && !config->burst)
 		return -EINVAL;
+	if (l->due_ns != UINT64_MAX && config->interval_ns < l->config.interval_ns)
+		l->due_ns -= l->config.interval_ns - config->interval_ns;
 	l->config = *config;
 	return 0;
 }

@@ -41,8 +41,9 @@ static void zero_is_no_limit(void **state)
 
 static void other_limits_hold_from_then_on(void **state)
 {
-	struct limit_config config = { 1000, 10, 50, 20 * SECOND_NS };
+	struct limit_config config = { 1000, 10, 50, 10 * SECOND_NS };
 	struct world w;
+	uint64_t due_ns;
 
 	(void)state;
 	open_world(&w, 1, 5, 0);
@@ -55,8 +56,11 @@ static void other_limits_hold_from_then_on(void **state)
 		attempt(&w, NULL, 0, 1, 80);
 	assert_int_equal(w.written, 1 + 5 + 10);
 
+	due_ns = limit_due_ns(w.limit);
 	config.rate = config.rate_total = 0;
+	config.interval_ns = 3 * SECOND_NS;
 	assert_int_equal(limit_change(w.limit, &config), 0);
+	assert_int_equal(limit_due_ns(w.limit), due_ns - 7 * SECOND_NS);
 	for (unsigned int i = 0; i < 100; i++)
 		assert_true(attempt(&w, NULL, 0, 1, 80));
 	assert_true(limit_due_ns(w.limit) != UINT64_MAX);
