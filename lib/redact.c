@@ -89,6 +89,17 @@ static size_t value_end(const char *w, size_t at, size_t len)
 	return at;
 }
 
+/* Where the quote that opens at w[at] closes; len if it does not. */
+static size_t closing_quote(const char *w, size_t at, size_t len)
+{
+	for (size_t i = at + 1; i < len; i++) {
+		if (w[i] == w[at])
+			return i;
+		i += w[i] == '\\';
+	}
+	return len;
+}
+
 /* Hides the value after w[sep]: '=', ':', or the '>' of an XML tag. Returns where to go on. */
 static size_t hide_value(struct scan *s, const char *w, size_t name, size_t sep, size_t len)
 {
@@ -108,19 +119,18 @@ static size_t hide_value(struct scan *s, const char *w, size_t name, size_t sep,
 		return len;
 	}
 	if (is_quote(w[at])) {
-		const char *close = memchr(w + at + 1, w[at], len - at - 1);
-
 		emit(s, w + at, 1);
 		mark(s);
-		return close ? (size_t)(close - w) : len;
+		return closing_quote(w, at, len);
 	}
 	end = name == 0 ? len : value_end(w, at, len);
 	mark(s);
 	return end;
 }
 
-/* w[at] is the colon of "://": what of the following is user and password? 0: nothing. */
-static size_t url_credentials(const char *w, size_t at, size_t len)
+/* w[at] is the colon of "://": what of the following is user and password? 0: nothing. Up to *clear
+ * it has been looked at already: whoever writes nothing but "://" shall not cost its square. */
+static size_t url_credentials(const char *w, size_t at, size_t len, size_t *clear)
 {
 	size_t begin = at + 3, end = begin, found = 0, scheme = at;
 	bool colon = false;
@@ -132,11 +142,15 @@ static size_t url_credentials(const char *w, size_t at, size_t len)
 			colon = !isdigit((unsigned char)w[end + 1]) || colon;
 	}
 	/* A slash in the password itself. */
+	if (!found && colon && end < *clear)
+		end = *clear;
 	for (; !found && colon && end < len && end - begin < 1024 && !strchr("\"' <>", w[end]);
 	     end++) {
 		if (w[end] == '@')
 			found = end;
 	}
+	if (!found && colon)
+		*clear = end;
 	if (!found)
 		return 0;
 	while (scheme && isalnum((unsigned char)w[scheme - 1]))
@@ -165,7 +179,7 @@ static bool plain_credentials(const char *w, size_t len, size_t *colon, size_t *
 /* Pairs, URLs and well-known tokens within one word. */
 static void values(struct scan *s, const char *w, size_t len)
 {
-	size_t done = 0, colon, at, name, name_end, n;
+	size_t done = 0, clear = 0, colon, at, name, name_end, n;
 
 	if (plain_credentials(w, len, &colon, &at)) {
 		emit(s, w, colon + 1);
@@ -175,7 +189,7 @@ static void values(struct scan *s, const char *w, size_t len)
 	}
 	for (size_t i = 0; i < len && s->len < s->size - 1; i++) {
 		if ((w[i] == ':' && len - i > 3 && w[i + 1] == '/' && w[i + 2] == '/')) {
-			at = url_credentials(w, i, len);
+			at = url_credentials(w, i, len, &clear);
 			if (!at)
 				continue;
 			emit(s, w + done, i + 3 - done);
@@ -227,9 +241,10 @@ static void hide_after(struct scan *s, const char *separators, const char *w, si
 static bool own_option(struct scan *s, const char *w, size_t len)
 {
 	const struct secret_option *o;
+	unsigned int row = 0;
 	size_t n;
 
-	for (unsigned int i = 0; (o = secret_option(&s->context, i)); i++) {
+	while ((o = secret_option(&s->context, &row))) {
 		n = strlen(o->option);
 		if (o->next && secret_option_alone(o, w, len)) {
 			emit(s, w, len);
@@ -332,10 +347,13 @@ static void argument(struct scan *s, const char *w, size_t len, unsigned int dep
 {
 	size_t at, end;
 
-	if (s->next == SECRET || depth >= DEPTH_MAX || !has_space(w, len)) {
+	if (s->next != ORDINARY || depth >= DEPTH_MAX || !has_space(w, len)) {
 		word(s, w, len);
 		return;
 	}
+	/* "-pcorrect horse": what a program finds in one argument is one value. */
+	if (depth == 0 && (w[0] == '-' || w[0] == '/') && own_option(s, w, len))
+		return;
 	if (begins_with_pair(w, len) || w[0] == '{' || w[0] == '[') {
 		values(s, w, len);
 		return;

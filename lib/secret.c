@@ -223,11 +223,11 @@ void secret_context_add(struct secret_context *context, const char *word, size_t
 		context->setting = true;
 }
 
-const struct secret_option *secret_option(const struct secret_context *context, unsigned int i)
+const struct secret_option *secret_option(const struct secret_context *context, unsigned int *row)
 {
-	for (size_t row = 0; row < COUNT(options); row++) {
-		if (context->programs & 1ULL << row && i-- == 0)
-			return &options[row];
+	while (*row < COUNT(options)) {
+		if (context->programs & 1ULL << (*row)++)
+			return &options[*row - 1];
 	}
 	return NULL;
 }

@@ -34,8 +34,8 @@ struct secret_context {
 
 void secret_context_add(struct secret_context *context, const char *word, size_t len);
 
-/* The i-th option that counts now; NULL after the last. */
-const struct secret_option *secret_option(const struct secret_context *context, unsigned int i);
+/* The next option that counts now, from *row of the table on, which begins with 0; NULL after the last. */
+const struct secret_option *secret_option(const struct secret_context *context, unsigned int *row);
 
 /* Whether the word is the option without its value, possibly behind others (-sSu). */
 bool secret_option_alone(const struct secret_option *o, const char *word, size_t len);

@@ -66,6 +66,11 @@ static const char *const with_secrets[][ARGS_MAX] = {
 	{ "docker", "run", "-e", "MYSQL_ROOT_PASSWORD=S3CRET", "mysql" },
 	{ "curl", "--proxy", "u:S3CRET@h:3128" }, { "app", "mongodb+srv://u:S3CRET@h/db" },
 	{ "curl", "-H", "PRIVATE-TOKEN: S3CRET" }, { "gpg", "--passphrase", "S3CRET" },
+	{ "curl", "-u", "me:correct S3CR battery", "h" }, { "smbclient", "-U", "u%my S3CRET", "//h/s" },
+	{ "mysql", "-pcorrect S3CRET", "db" }, { "curl", "--user=me:a S3CRET" },
+	{ "xfreerdp", "/u:me", "/p:my S3CRET" }, { "lftp", "-u", "me,my S3CRET", "h" },
+	{ "curl", "-d", "{\"password\":\"ab\\\"S3CRET\"}" },
+	{ "app", "http://a:b/c", "x://y:z/ http://u:p/S3CR@h" },
 	{ "curl", "https://h/x?X-Amz-Signature=S3CRET" }, { "terraform", "-var", "db_pass=S3CRET" },
 };
 
