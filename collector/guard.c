@@ -18,8 +18,9 @@
  * happened at an unknown time since the rules were last seen. With --ruleset none any change may
  * concern us and looking means a dump of all rules, so looking is kept to a small share of time.
  *
- * The group can be unbound only through our own socket, by somebody who has copied its descriptor;
- * there is no event for that, so it is asked for at each ledger.
+ * There is no event when the group is unbound (only through our own socket, by somebody who has
+ * copied its descriptor), nor when a table goes with the process that owned it (seen on 6.18): both
+ * are asked for at each ledger, and while our table is somebody else's each second.
  */
 #include "guard.h"
 #include "collector.h"
@@ -58,7 +59,8 @@ static void tell(struct collector *c, const struct absence *a, uint64_t to_real_
 	else
 		log_warning("%s%s: %s after %" PRIu64 " ms", a->what, who,
 			    restored ? "restored" : "is over",
-			    (to_real_ns - a->from_real_ns) / 1000000);
+			    to_real_ns > a->from_real_ns ?
+			    (to_real_ns - a->from_real_ns) / 1000000 : 0);
 	emit_gap(c, &gap);
 }
 
@@ -110,7 +112,7 @@ int guard_open(struct collector *c)
 	int err = 0;
 
 	g->fd = -1;
-	g->stood_real_ns = g->bound_real_ns = c->join.now_real_ns;
+	g->stood_real_ns = g->looked_real_ns = g->bound_real_ns = c->join.now_real_ns;
 	if (!c->ruleset) {
 		err = open_own(c);
 	} else {
@@ -134,16 +136,21 @@ void guard_close(struct guard *g)
 	ruleset_close(g->own);
 }
 
-/* What is wrong with the rules, NULL nothing; whether it is for us to put them right. */
-static int look(struct collector *c, const char **what, bool *restorable)
+/* What is wrong with the rules. */
+struct finding {
+	const char *what;	/* NULL: nothing */
+	bool restorable;	/* it is for us to put them right */
+	bool ends_silently;	/* no event will tell when it is over */
+};
+
+static int look(struct collector *c, struct finding *found)
 {
 	struct guard *g = &c->guard;
 	enum ruleset_state state = RULESET_ABSENT;
 	uint32_t loggers = 1;
 	int err = watches_others(g) ? 0 : ruleset_inspect(g->ruleset, &state, NULL);
 
-	*what = NULL;
-	*restorable = false;
+	*found = (struct finding) { 0 };
 	if (!err && (watches_others(g) || (state == RULESET_ALTERED &&
 					  c->options->ruleset != RULESET_MODE_STATIC)))
 		err = ruleset_loggers(g->ruleset, &loggers);
@@ -151,7 +158,7 @@ static int look(struct collector *c, const char **what, bool *restorable)
 		return err;
 	if (watches_others(g)) {
 		if (!loggers && g->had_rules)
-			*what = "no rule logs to the group";
+			found->what = "no rule logs to the group";
 		g->had_rules |= loggers > 0;
 		return 0;
 	}
@@ -159,18 +166,20 @@ static int look(struct collector *c, const char **what, bool *restorable)
 	case RULESET_STANDS:
 		break;
 	case RULESET_ABSENT:
-		*what = "table removed";
-		*restorable = true;
+		found->what = "table removed";
+		found->restorable = true;
 		break;
 	case RULESET_ALTERED:
-		*what = "rules altered";
-		*restorable = c->options->ruleset == RULESET_MODE_STATIC || !loggers;
+		found->what = "rules altered";
+		found->restorable = c->options->ruleset == RULESET_MODE_STATIC || !loggers;
 		break;
 	case RULESET_OWNED:
-		*what = "table taken by another process";
+		found->what = "table taken by another process";
+		found->ends_silently = true;
 		break;
 	case RULESET_FOREIGN:
-		*what = "table replaced by one that is not ours";
+		found->what = "table replaced by one that is not ours";
+		found->ends_silently = true;
 		break;
 	}
 	return 0;
@@ -200,21 +209,21 @@ static int restore(struct collector *c)
 	return 0;
 }
 
-static void found_wrong(struct collector *c, const char *what, bool restorable)
+static void found_wrong(struct collector *c, const struct finding *found)
 {
 	struct guard *g = &c->guard;
 	bool news = !g->rules.missing;
 	int err = -EPERM;
 
 	if (news)
-		begin(c, &g->rules, g->suspected ? g->suspect_real_ns : g->stood_real_ns, what,
-		      g->suspect.pid, g->suspect.program);
-	if (restorable)
+		begin(c, &g->rules, g->suspected ? g->suspect_real_ns : g->looked_real_ns,
+		      found->what, g->suspect.pid, g->suspect.program);
+	if (found->restorable)
 		err = restore(c);
 	collector_read_clocks(c);
 	if (!err) {
 		g->rules.missing = false;
-		g->stood_real_ns = c->join.now_real_ns;
+		g->stood_real_ns = g->looked_real_ns = c->join.now_real_ns;
 		note_logging(c);
 		tell(c, &g->rules, c->join.now_real_ns, true);
 		return;
@@ -223,9 +232,9 @@ static void found_wrong(struct collector *c, const char *what, bool restorable)
 	note_logging(c);
 	if (news)
 		tell(c, &g->rules, 0, false);
-	if (restorable && news)
+	if (found->restorable && news)
 		rules_complain(err, c->ruleset);
-	if (restorable)
+	if (found->restorable || found->ends_silently)
 		g->retry_ns = c->join.now_ns + RETRY_NS;
 }
 
@@ -233,7 +242,7 @@ static void found_right(struct collector *c)
 {
 	struct guard *g = &c->guard;
 
-	g->stood_real_ns = c->join.now_real_ns;
+	g->stood_real_ns = g->looked_real_ns = c->join.now_real_ns;
 	if (!g->rules.missing)
 		return;
 	g->rules.missing = false;
@@ -274,12 +283,11 @@ static void inspect(struct collector *c)
 {
 	struct guard *g = &c->guard;
 	uint64_t began_ns = c->join.now_ns, table = ruleset_table(g->ruleset);
-	bool restorable;
-	const char *what;
-	int err = look(c, &what, &restorable);
+	struct finding found;
+	int err = look(c, &found);
 
 	/* After a start, or for another try, nobody has read who has done it: it is told by now. */
-	if (!err && what && !g->suspected)
+	if (!err && found.what && !g->suspected)
 		read_changes(c);
 	/* Loaded anew by somebody: his, to be left standing. */
 	if (ruleset_table(g->ruleset) && ruleset_table(g->ruleset) != table) {
@@ -289,8 +297,8 @@ static void inspect(struct collector *c)
 	g->retry_ns = 0;
 	if (err)
 		g->retry_ns = c->join.now_ns + RETRY_NS;
-	else if (what)
-		found_wrong(c, what, restorable);
+	else if (found.what)
+		found_wrong(c, &found);
 	else
 		found_right(c);
 	collector_read_clocks(c);
@@ -354,7 +362,7 @@ static void begin_group(struct collector *c, uint32_t portid)
 	      "group unbound", pid, comm);
 }
 
-void guard_check_group(struct collector *c)
+static void check_group(struct collector *c)
 {
 	struct guard *g = &c->guard;
 	bool was_missing = g->group.missing;
@@ -378,4 +386,11 @@ void guard_check_group(struct collector *c)
 	} else if (!was_missing) {
 		tell(c, &g->group, 0, false);
 	}
+}
+
+void guard_check(struct collector *c)
+{
+	check_group(c);
+	if (c->guard.ruleset)
+		c->guard.retry_ns = c->join.now_ns;
 }

@@ -31,11 +31,12 @@ struct guard {
 	struct ruleset_change suspect;	/* who changed the rules since they were looked at */
 	uint64_t suspect_real_ns;
 	bool suspected;
-	uint64_t stood_real_ns;		/* when the rules were seen standing */
+	uint64_t stood_real_ns;		/* when the rules were seen standing, or nobody had changed them */
+	uint64_t looked_real_ns;	/* the former alone */
 	uint64_t bound_real_ns;		/* the same of the group */
 
 	uint64_t inspect_ns;		/* not looked at before; CLOCK_MONOTONIC */
-	uint64_t retry_ns;		/* restoring failed; 0: it did not */
+	uint64_t retry_ns;		/* looked at without an event; 0: not */
 	uint64_t woken_ns, listen_ns;	/* the descriptor is left alone until then; 0: it is not */
 };
 
@@ -54,7 +55,8 @@ void guard_settle(struct collector *c);
 /* When guard_settle() has something to do; UINT64_MAX: never. */
 uint64_t guard_next_ns(const struct guard *g);
 
-/* Asks whether the group is still ours: rarely, for this there is no event. */
-void guard_check_group(struct collector *c);
+/* Asks for what no event tells, which is rare: whether the group is still ours, and has guard_settle()
+ * look at the rules. */
+void guard_check(struct collector *c);
 
 #endif

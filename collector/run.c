@@ -211,7 +211,7 @@ static void let_time_pass(struct loop *l)
 		l->ledger_ns += l->c->options->ledger_interval_s * SECOND_NS;
 		if (l->ledger_ns <= l->now_ns)
 			l->ledger_ns = l->now_ns + l->c->options->ledger_interval_s * SECOND_NS;
-		guard_check_group(l->c);
+		guard_check(l->c);
 		collector_ledger(l->c);
 		say_status(l, notify_status);
 		if (l->c->perf)

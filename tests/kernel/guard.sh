@@ -241,6 +241,35 @@ no rule logs to the group, nft, over, false"
 	here nft flush ruleset
 }
 
+# owned_for_a_second COMMAND…: by an nft that makes of them a table of its own, which goes with it. The kernel
+# tells nobody of that.
+owned_for_a_second()
+{
+	{ printf '%s\n' "$@"; sleep 1; } | here nft -i >/dev/null
+}
+
+gone_with_its_owner()
+{
+	owns_tables || { skip "a table that goes with its owner" "needs tables with an owner"; return; }
+	here nft -f "$work/nfwho.nft"
+	watching --ruleset static || return
+	owned_for_a_second 'delete table inet nfwho; add table inet nfwho { flags owner; }'
+	check "static: a table that somebody took and that went with him is put back" \
+		wait_for $((5 * slow)) gap_told 2
+	collector_stop
+	equal "static: told" "$(told)" "table replaced by one that is not ours, nft, missing, false
+table replaced by one that is not ours, nft, over, true"
+	here nft flush ruleset
+
+	watching --ruleset none --ledger-interval 1 || return
+	owned_for_a_second 'add table ip logger { flags owner; }' \
+		'add chain ip logger output { type filter hook output priority -150; }' \
+		'add rule ip logger output tcp flags syn log group 617'
+	check "none: rules that went with their owner are missed" wait_for $((5 * slow)) gap_told 1
+	collector_stop
+	equal "none: told, by nobody known" "$(told)" "no rule logs to the group, -, missing, false"
+}
+
 # Somebody else has the group: said, with his name, and taken back when he is gone.
 taken()
 {
@@ -304,6 +333,7 @@ auto
 refuses
 busy
 others
+gone_with_its_owner
 unbound
 taken
 confined
