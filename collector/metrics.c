@@ -261,6 +261,7 @@ void metrics_end(struct metrics *m, const struct flow *f)
 static int replace(struct metrics *m, const char *text, size_t len)
 {
 	int fd, err = 0;
+	ssize_t n;
 
 	if (unlinkat(m->directory, m->temporary, 0) < 0 && errno != ENOENT)
 		return -errno;
@@ -271,8 +272,10 @@ static int replace(struct metrics *m, const char *text, size_t len)
 	/* Whatever the umask: node_exporter is another user. */
 	if (fchmod(fd, 0644) < 0)
 		err = -errno;
-	if (!err && write(fd, text, len) != (ssize_t)len)
-		err = errno ? -errno : -ENOSPC;
+	if (!err) {
+		n = write(fd, text, len);
+		err = n == (ssize_t)len ? 0 : n < 0 ? -errno : -ENOSPC;
+	}
 	close(fd);
 	if (!err && renameat(m->directory, m->temporary, m->directory, m->name) < 0)
 		err = -errno;
