@@ -69,7 +69,7 @@ static void add_sinks(cJSON *object, const struct record_sink *sinks, unsigned i
 
 static void add_ledger_message(cJSON *root, const struct ledger *l)
 {
-	uint64_t lost = l->sequence_gap + l->lost_tail + l->undecodable + l->evicted;
+	uint64_t lost = l->sequence_gap + l->lost_tail;
 	char text[160];
 
 	snprintf(text, sizeof(text), "%llu packets received, %llu connections started, "
