@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "check.h"
 
+#include "collector.h"
 #include "ct.h"
 #include "diag.h"
 #include "nflog.h"
@@ -182,9 +183,10 @@ static void check_conntrack_switch(struct checklist *c, const struct options *op
 void check_conntrack(struct checklist *c, const struct options *options)
 {
 	static const uint8_t tcp = IPPROTO_TCP;
+	bool ends = collector_follows_ends(options);
 	struct ct *ct = NULL;
 	uint32_t count, max;
-	int err;
+	int err = 0;
 
 	if (!options->conntrack) {
 		checklist_say(c, VERDICT_LESS, "conntrack", "not used (--conntrack no): no NAT, "
@@ -192,8 +194,10 @@ void check_conntrack(struct checklist *c, const struct options *options)
 		return;
 	}
 	ct_load();
-	err = ct_open(&ct, &tcp, 1, 4096);
-	ct_close(ct);
+	if (ends) {
+		err = ct_open(&ct, &tcp, 1, 4096);
+		ct_close(ct);
+	}
 	if (err) {
 		checklist_say(c, VERDICT_LESS, "conntrack", "%s: no NAT, bytes or fate; modprobe "
 			      "nf_conntrack_netlink", strerror(-err));
@@ -208,6 +212,8 @@ void check_conntrack(struct checklist *c, const struct options *options)
 			      "nf_conntrack_max", count, max);
 	else
 		checklist_say(c, VERDICT_WORKS, "conntrack", "%u entries, at most %u", count, max);
+	if (!ends)
+		return;
 	check_conntrack_switch(c, options, "accounting",
 			       "/proc/sys/net/netfilter/nf_conntrack_acct", "bytes and packets");
 	check_conntrack_switch(c, options, "timestamps",
@@ -318,7 +324,7 @@ void check_trace(struct checklist *c, const struct options *options)
 {
 	struct perf_config config = {
 		.ring_bytes = options->trace_buffer_bytes,
-		.ends = true,
+		.ends = collector_follows_ends(options),
 		.sctp = options->protocols & RULESET_SCTP,
 	};
 	const char *why = "";
