@@ -5,14 +5,15 @@
  * Whoever finds a fault in how we read a packet, a netlink message or a process's name gets this
  * process. What it can do then is what is decided here, before the first of those is read.
  *
- *  1. Before anything is opened. A mount namespace in which all is read-only but the directories
- *     that outputs write to: stops writing to /etc, to binaries, to kernel settings, even as uid 0.
- *     Then the user is changed; capabilities stay, for now. Outputs are opened by that user, so
- *     that what works at the start works again at each rotation.
+ *  1. Before anything is opened. A mount namespace in which all is read-only but conntrack's
+ *     settings and the directories that outputs and metrics are written to: stops writing to
+ *     /etc, to binaries, to other settings of the kernel, even as uid 0. Then the user is changed;
+ *     capabilities stay, for now. Outputs are opened by that user, so that what works at the start
+ *     works again at each rotation.
  *  2. After all is open. Capabilities are cut to those used while running: CAP_NET_ADMIN (rules,
  *     conntrack's dumps and lookups), CAP_SYS_PTRACE and CAP_DAC_READ_SEARCH (executables and
  *     descriptors of processes), CAP_PERFMON and CAP_IPC_LOCK (rings of CPUs that come online),
- *     and, only as root with outputs in places that are not root's, CAP_DAC_OVERRIDE or CAP_CHOWN.
+ *     and, only as root, CAP_DAC_OVERRIDE for places that are not root's and CAP_CHOWN for group=.
  *     No program that could be started would have more (no_new_privs), none can be: system calls
  *     are filtered, see syscalls.h.
  *

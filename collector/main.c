@@ -37,7 +37,7 @@ static void usage(FILE *to)
 static int help(void)
 {
 	usage(stdout);
-	puts("\nOptions of run and check, and lines of " OPTIONS_CONFIG " [default]:");
+	puts("\nOptions, and lines of " OPTIONS_CONFIG " [default]:");
 	options_help();
 	return 0;
 }

@@ -9,7 +9,7 @@
 #include "ruleset.h"
 
 /*
- * What the user asked for. One table in option.c is the source of the command line, of
+ * What the user asked for. One table, in setting.c, is the source of the command line, of
  * configuration files, of --help and of the lists in the manual pages.
  */
 

@@ -265,6 +265,14 @@ static int act(const char *action, const struct options *options, const char *pa
 	return rules_show(options);
 }
 
+static int help(void)
+{
+	puts("usage: nfwho rules install|remove|show [--file PATH] [OPTION]...\n"
+	     "PATH [" RULES_FILE "]; options that shape the rules:");
+	options_help();
+	return 0;
+}
+
 int rules_command(int argc, char **argv)
 {
 	const char *action = argc > 1 ? argv[1] : "", *path = RULES_FILE;
@@ -272,6 +280,8 @@ int rules_command(int argc, char **argv)
 	char error[1024] = "";
 	int ret;
 
+	if (strcmp(action, "--help") == 0 || strcmp(action, "-h") == 0)
+		return help();
 	if (strcmp(action, "install") != 0 && strcmp(action, "remove") != 0 &&
 	    strcmp(action, "show") != 0) {
 		log_error("\"%.80s\" is nothing that can be done with rules: install, remove or "
@@ -289,10 +299,7 @@ int rules_command(int argc, char **argv)
 		log_set_level(options.log_level);
 		ret = act(action, &options, path);
 	} else if (ret == OPTION_HELP) {
-		puts("usage: nfwho rules install|remove|show [--file PATH] [OPTION]...\n"
-		     "PATH [" RULES_FILE "]; options that shape the rules:");
-		options_help();
-		ret = 0;
+		ret = help();
 	} else if (ret == OPTION_VERSION) {
 		puts("nfwho " NFWHO_VERSION);
 		ret = 0;

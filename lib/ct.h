@@ -5,7 +5,7 @@
 #include "tuple.h"
 
 /* The conntrack source: NEW and DESTROY events and dumps. UPDATE is never subscribed to: building
- * it is paid for by the application (KERNEL: 50,000 -> 31,000 connections/s). */
+ * it is paid for by the application (measured on 6.18: 50,000 -> 31,000 connections/s). */
 
 struct ct;
 

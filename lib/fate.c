@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /*
- * Fate: the reason for which a connection ended, as RECORDS.md defines it, from what its socket,
+ * Fate: the reason for which a connection ended, as nfwho(8) defines it, from what its socket,
  * conntrack and our own rule saw. Every rule is one that cannot be wrong if its signs are true;
  * where none applies the reason stays unknown.
  *

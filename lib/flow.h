@@ -132,14 +132,14 @@ struct flow {
 	uint32_t deadline_ms;	/* CLOCK_MONOTONIC, low 32 bits */
 };
 
-/* Indices and lists over one slab, all of a size fixed at the start: nothing is ever moved or
- * rehashed, and untouched memory is never resident. */
 /* conntrack has an entry of it, or had: not one that ends with a packet that was dropped. */
 static inline bool flow_has_entry(const struct flow *f)
 {
 	return f->seen & FLOW_NEW || (f->seen & FLOW_CT_ID && !f->ct_unconfirmed);
 }
 
+/* Indices and lists over one slab, all of a size fixed at the start: nothing is ever moved or
+ * rehashed, and untouched memory is never resident. */
 struct flow_table;
 
 /* Takes up to max_flows (at most 1 << 26) flows. Returns 0 or -errno; the caller owns *out. */

@@ -45,9 +45,9 @@ struct nflog_stats {
 
 typedef void nflog_handler(const struct nflog_packet *packet, void *data);
 
-/* Binds the group. Returns 0, -EBUSY if the group is bound already (KERNEL: EPERM is reported so
- * when we do hold CAP_NET_ADMIN), -EPERM without CAP_NET_ADMIN, or another -errno. On success the
- * caller owns *out. */
+/* Binds the group. Returns 0, -EBUSY if the group is bound already (the kernel's word for it is
+ * EPERM, as without CAP_NET_ADMIN: it is asked which), -EPERM without CAP_NET_ADMIN, or another
+ * -errno. On success the caller owns *out. */
 int nflog_group_open(struct nflog **out, const struct nflog_config *config);
 
 /* Takes over a socket that is already bound and configured (a restart through the fd store). The
@@ -71,8 +71,8 @@ const struct nflog_stats *nflog_stats(const struct nflog *n);
 /* The socket's netlink port, which stands beside its group in nflog_group_holder(). */
 uint32_t nflog_portid(const struct nflog *n);
 
-/* Binds the group again that somebody unbound: only through a copy of the socket (KERNEL: another
- * port gets EPERM). Packets are numbered anew. Returns as nflog_group_open() does. */
+/* Binds the group again that somebody unbound: only through a copy of the socket (another port gets
+ * EPERM). Packets are numbered anew. Returns as nflog_group_open() does. */
 int nflog_rebind(struct nflog *n);
 
 /* Unbinds, which makes the kernel flush its batch; what comes is still to be read. */

@@ -5,7 +5,7 @@
 #include "process.h"
 #include "tuple.h"
 
-/* How an owner is known, worst first: RECORDS.md's nfwho.owner. */
+/* How an owner is known, worst first: nfwho.owner. */
 enum owner_rung {
 	OWNER_UNDECIDED,	/* not asked yet, or held */
 	OWNER_NONE,

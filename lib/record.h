@@ -6,7 +6,7 @@
 #include "host.h"
 #include "ledger.h"
 
-/* One JSON object per record, as RECORDS.md promises: valid UTF-8 whatever a process calls itself,
+/* One JSON object per record, as nfwho(8) promises: valid UTF-8 whatever a process calls itself,
  * exact integers, one line, at most RECORD_MAX bytes with its newline. */
 
 #define RECORD_MAX 8000
@@ -81,7 +81,7 @@ int record_ledger(struct record *r, const struct ledger *ledger, const struct re
 
 struct record_gap {
 	uint64_t from_real_ns, to_real_ns;	/* to 0: still missing */
-	const char *what;			/* "table removed", "rule altered" and so on */
+	const char *what;			/* as nfwho(8) lists them */
 	uint32_t pid;				/* who changed the ruleset; 0 unknown */
 	const char *program;			/* "" unknown */
 	bool restored;

@@ -57,7 +57,7 @@ const char *record_program(const struct process *p);
 /* "" for ids of a user namespace that is not ours. p may be NULL. */
 const char *record_user(const struct record *r, const struct process *p, uint32_t uid);
 
-/* Whether RECORDS.md lets this flow name its process. */
+/* Whether this flow's process is known well enough to be named. */
 bool record_names_process(const struct flow *flow);
 
 /* The lower case name of a transport protocol; NULL if it has none here. */
@@ -92,7 +92,7 @@ void record_add_text(cJSON *object, const char *key, const void *bytes, size_t l
 void record_append(cJSON *array, cJSON *item);
 void record_take(cJSON *root, cJSON *item);
 
-/* Prints with its newline and frees it. Returns as record_connection does. */
+/* Prints with its newline and frees it. Returns as record_connection does, or -ENOMEM. */
 int record_print(cJSON *root, char *buf, size_t size);
 
 #endif
