@@ -98,14 +98,19 @@ static enum flow_reason failure(const struct flow *f, const struct fate_signs *s
 	return REASON_NONE;
 }
 
-static enum flow_reason success(const struct flow *f, const struct fate_signs *signs)
+/* The socket had waited long enough, perhaps after an ICMP error. No RST goes out then, but where
+ * it was keepalive that waited: conntrack sees that one. */
+static bool gave_up(const struct flow *f)
 {
-	bool state_known = f->seen & FLOW_TCP_STATE && f->seen & FLOW_DESTROY;
+	if (!(f->seen & FLOW_ERROR))
+		return false;
+	return f->error == ETIMEDOUT || f->error == EHOSTUNREACH || f->error == ENETUNREACH;
+}
 
-	if (f->seen & FLOW_RST || (state_known && f->tcp_state == TCP_CONNTRACK_CLOSE))
-		return REASON_RESET;
-	if (f->seen & FLOW_CLOSED)
-		return REASON_CLOSED;
+/* As conntrack alone tells it. */
+static enum flow_reason forgotten(const struct flow *f, const struct fate_signs *signs,
+				  bool state_known)
+{
 	if (!state_known)
 		return signs->socket_open ? REASON_EXPIRED : REASON_NONE;
 	switch (f->tcp_state) {
@@ -115,6 +120,35 @@ static enum flow_reason success(const struct flow *f, const struct fate_signs *s
 	default:
 		return f->seen & FLOW_REMOVED ? REASON_NONE : REASON_EXPIRED;
 	}
+}
+
+/* The socket went without the FINs of both sides: by a RST, or it gave up, and then conntrack has
+ * seen none. That it has not is no proof by itself: it keeps ESTABLISHED where the other side might
+ * still object to the RST. In FIN_WAIT it takes any, but (before 6.3) that of this host's own
+ * REJECT; and a socket that its process has closed gives up without an error report (6.11, and
+ * stable kernels since). So that is left open. */
+static enum flow_reason cut_off(const struct flow *f, const struct fate_signs *signs,
+				bool state_known)
+{
+	if (gave_up(f))
+		return forgotten(f, signs, state_known);
+	if (state_known && f->tcp_state == TCP_CONNTRACK_FIN_WAIT &&
+	    !(f->seen & (FLOW_ERROR | FLOW_REMOVED)))
+		return REASON_NONE;
+	return REASON_RESET;
+}
+
+static enum flow_reason success(const struct flow *f, const struct fate_signs *signs)
+{
+	bool state_known = f->seen & FLOW_TCP_STATE && f->seen & FLOW_DESTROY;
+
+	if (state_known && f->tcp_state == TCP_CONNTRACK_CLOSE)
+		return REASON_RESET;
+	if (f->seen & FLOW_RST)
+		return cut_off(f, signs, state_known);
+	if (f->seen & FLOW_CLOSED)
+		return REASON_CLOSED;
+	return forgotten(f, signs, state_known);
 }
 
 enum flow_reason fate_decide(const struct flow *f, const struct fate_signs *signs)

@@ -34,7 +34,7 @@ enum flow_seen {
 	FLOW_END_UNTOLD	= 1 << 22,	/* left out by a filter, or nothing but starts is wanted:
 					 * nothing more is told */
 	FLOW_EARLIER	= 1 << 23,	/* its connect was before the trace began */
-	FLOW_RST	= 1 << 24,	/* reset, by either side */
+	FLOW_RST	= 1 << 24,	/* the socket went as by a RST, of either side */
 	FLOW_KERNEL	= 1 << 25,	/* connected by a kernel thread */
 	FLOW_SHARED	= 1 << 26,	/* several processes hold the socket: the join lists them */
 	FLOW_ROUTE_MISSED = 1 << 27,	/* lib/trace may have missed its route lookup, or

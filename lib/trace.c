@@ -192,8 +192,8 @@ static void connect_begins(struct trace *t, const struct perf_event *event, trac
 	handler(f, TRACE_CONNECT, data);
 }
 
-/* Reset: gone without having seen the FINs of both sides. */
-static bool is_reset(uint8_t old_state)
+/* Gone without having seen the FINs of both sides: reset, or it gave up (lib/fate). */
+static bool is_cut_off(uint8_t old_state)
 {
 	switch (old_state) {
 	case TCP_ESTABLISHED:
@@ -229,7 +229,7 @@ static unsigned int follow_state(struct flow *f, const struct perf_event *event)
 		f->end_ns = event->time_ns;
 		return changes | TRACE_CLOSING;
 	case TCP_CLOSE:
-		if (is_reset(old_state))
+		if (is_cut_off(old_state))
 			f->seen |= FLOW_RST;
 		f->seen |= FLOW_CLOSED;
 		f->end_ns = event->time_ns;

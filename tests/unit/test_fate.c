@@ -16,6 +16,7 @@
 #define CONFIRMED (FLOW_NEW | FLOW_CT_ID | FLOW_REPLY)
 #define STATELESS (CONFIRMED | FLOW_DESTROY | FLOW_COUNTERS)
 #define FORGOTTEN (STATELESS | FLOW_TCP_STATE)
+#define CUT_OFF (TRACED | FLOW_ANSWERED | FLOW_CLOSED | FLOW_RST)
 
 /* Everything that could speak against `blocked` is absent, and everything is read. */
 #define OURS { .conntrack = true, .tracked = true, .errors_reported = true }
@@ -35,6 +36,30 @@ static const struct {
 	{ "reset after the FIN, as conntrack says",
 	  { .seen = TRACED | FORGOTTEN | FLOW_ANSWERED | FLOW_CLOSED, .end_ns = 1,
 	    .tcp_state = TCP_CONNTRACK_CLOSE }, OURS, REASON_RESET },
+	{ "given up by the socket, and conntrack has seen no RST",
+	  { .seen = CUT_OFF | FORGOTTEN | FLOW_ERROR, .error = ETIMEDOUT, .end_ns = 1,
+	    .tcp_state = TCP_CONNTRACK_ESTABLISHED }, OURS, REASON_EXPIRED },
+	{ "the same after its FIN, of which nobody took notice",
+	  { .seen = CUT_OFF | FORGOTTEN | FLOW_ERROR, .error = EHOSTUNREACH, .end_ns = 1,
+	    .tcp_state = TCP_CONNTRACK_FIN_WAIT }, OURS, REASON_EXPIRED },
+	{ "the same, without conntrack's last word: keepalive sends a RST",
+	  { .seen = CUT_OFF | CONFIRMED | FLOW_ERROR, .error = ETIMEDOUT, .end_ns = 1 }, OURS,
+	  REASON_NONE },
+	{ "given up by keepalive, whose RST conntrack has seen",
+	  { .seen = CUT_OFF | FORGOTTEN | FLOW_ERROR, .error = ETIMEDOUT, .end_ns = 1,
+	    .tcp_state = TCP_CONNTRACK_CLOSE }, OURS, REASON_RESET },
+	{ "gone after its FIN: given up without a report, or a RST that conntrack did not see",
+	  { .seen = CUT_OFF | FORGOTTEN, .end_ns = 1, .tcp_state = TCP_CONNTRACK_FIN_WAIT }, OURS,
+	  REASON_NONE },
+	{ "the same, and the socket says that it was reset",
+	  { .seen = CUT_OFF | FORGOTTEN | FLOW_ERROR, .error = ECONNRESET, .end_ns = 1,
+	    .tcp_state = TCP_CONNTRACK_FIN_WAIT }, OURS, REASON_RESET },
+	{ "gone after its FIN, and the entry had been removed by hand before",
+	  { .seen = CUT_OFF | FORGOTTEN | FLOW_REMOVED, .end_ns = 1,
+	    .tcp_state = TCP_CONNTRACK_FIN_WAIT }, OURS, REASON_RESET },
+	{ "reset, and conntrack waits for the other side to object",
+	  { .seen = CUT_OFF | FORGOTTEN, .end_ns = 1, .tcp_state = TCP_CONNTRACK_ESTABLISHED },
+	  OURS, REASON_RESET },
 	{ "closed, by conntrack alone",
 	  { .seen = PACKET | FORGOTTEN, .ct_status = IPS_ASSURED | IPS_SEEN_REPLY,
 	    .tcp_state = TCP_CONNTRACK_TIME_WAIT }, OURS, REASON_CLOSED },
