@@ -367,6 +367,24 @@ static bool is_closed(const struct ct_entry *entry)
 					entry->tcp_state == TCP_CONNTRACK_CLOSE);
 }
 
+/* Since it began, or this host slept: what lies between two times of conntrack is not how long it
+ * took. */
+static bool clock_was_set(const struct join *j, const struct flow *f)
+{
+	uint64_t real_ns = j->now_real_ns - f->start_real_ns, ns = j->now_ns - f->start_ns;
+
+	return f->start_ns && f->start_real_ns &&
+	       (real_ns > ns ? real_ns - ns : ns - real_ns) > SLACK_NS;
+}
+
+/* From now, by the clock as it is. 0 if that is before anything, or yet to come. */
+static uint64_t reckon_back(const struct join *j, uint64_t ended_real_ns)
+{
+	uint64_t ago_ns = j->now_real_ns - ended_real_ns;
+
+	return ended_real_ns <= j->now_real_ns && ago_ns < j->now_ns ? j->now_ns - ago_ns : 0;
+}
+
 /* When the last packet went by, if only conntrack can tell: its entry is kept for a fixed time
  * after that. Not for an entry that somebody removed. */
 static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *entry)
@@ -378,6 +396,12 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 	    !kept_ns)
 		return;
 	ended_real_ns = entry->stop_real_ns - kept_ns;
+	if (clock_was_set(j, f)) {
+		/* Before its start: the clock was set once more, after its stop. */
+		if (reckon_back(j, ended_real_ns) >= f->start_ns)
+			f->end_ns = reckon_back(j, ended_real_ns);
+		return;
+	}
 	if (ended_real_ns < entry->start_real_ns)
 		ended_real_ns = entry->stop_real_ns;	/* a RST took it at once */
 	if (ended_real_ns < entry->start_real_ns)
@@ -388,8 +412,8 @@ static void estimate_end(struct join *j, struct flow *f, const struct ct_entry *
 		f->end_ns = f->start_ns + (ended_real_ns - entry->start_real_ns);
 	else if (ended_real_ns < f->start_real_ns && !is_orphan(f))
 		f->end_ns = f->start_ns;
-	else if (ended_real_ns <= j->now_real_ns)
-		f->end_ns = j->now_ns - (j->now_real_ns - ended_real_ns);
+	else
+		f->end_ns = reckon_back(j, ended_real_ns);
 }
 
 void entry_take_as_final(struct join *j, struct flow *f, struct ct_entry *entry)

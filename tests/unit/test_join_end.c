@@ -560,6 +560,44 @@ static void a_clock_set_back_makes_no_end_before_the_start(void **state)
 	assert_int_equal(f->end_ns, 0);
 }
 
+/* Twenty seconds, at whose end the clock is set; conntrack forgets it a second later. */
+static uint64_t lasts_while_the_clock_is_set(struct world *w, uint16_t sport, uint64_t by_ns)
+{
+	struct ct_entry entry = {
+		.kind = CT_NEW, .original = to_server(sport), .id = sport,
+		.status = IPS_ASSURED | IPS_SEEN_REPLY, .has_timestamps = true, .idle_s = 1,
+	};
+	struct flow *f;
+
+	entry.reply = tuple_reverse(&entry.original);
+	entry.start_real_ns = w->now_ns;
+	packet(w, sport, sport);
+	join_conntrack(&w->join, &entry);
+	wait_for(w, 600);
+	pass(w, 20400 * MS);
+	f = flow_by_tuple(w->flows, &entry.original);
+	assert_non_null(f);
+	entry.kind = CT_DESTROY;
+	entry.stop_real_ns = w->now_ns + by_ns;
+	join_clock(&w->join, w->now_ns, w->now_ns + by_ns);
+	join_conntrack(&w->join, &entry);
+	join_clock(&w->join, w->now_ns, w->now_ns);
+	assert_true(f->seen & FLOW_DESTROY);
+	return f->end_ns - f->start_ns;
+}
+
+static void a_clock_that_is_set_does_not_go_into_the_duration(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	assert_in_range(lasts_while_the_clock_is_set(w, 40000, 60000 * MS), 19900 * MS,
+			20100 * MS);
+	assert_in_range(lasts_while_the_clock_is_set(w, 40001, 0 - 60000 * MS), 19900 * MS,
+			20100 * MS);
+	assert_in_range(lasts_while_the_clock_is_set(w, 40002, 0), 19900 * MS, 20100 * MS);
+}
+
 /* The log message names an entry that others' rules have made; nobody here listens to conntrack. */
 static void what_conntrack_is_not_asked_about_ends_without_it(void **state)
 {
@@ -661,6 +699,7 @@ int main(void)
 		TEST(an_error_is_not_that_of_an_attempt_which_had_its_own),
 		TEST(a_word_of_long_ago_is_none),
 		TEST(a_clock_set_back_makes_no_end_before_the_start),
+		TEST(a_clock_that_is_set_does_not_go_into_the_duration),
 		TEST(what_conntrack_is_not_asked_about_ends_without_it),
 		TEST(nor_what_an_earlier_run_asked_about),
 		TEST(an_end_that_nobody_tells_of_is_looked_for),
