@@ -122,6 +122,9 @@ bool emit_start(struct flow *f, void *data)
 {
 	struct collector *c = data;
 
+	/* To be remembered: at its end, or in a summary, it may be gone. */
+	if (f->owner == OWNER_CGROUP && f->cgroup_id)
+		owner_cgroup_path(c->owner, f->cgroup_id);
 	if (!limit_start(c->limit, f, c->join.now_ns))
 		return false;
 	if (c->options->events_start)

@@ -18,6 +18,17 @@
 /* Some 10 us for each: hosts that run hundreds of containers have a few thousand. */
 #define CGROUPFS_WALK_MAX 4096
 
+/* An end is written up to minutes after its start, and the container may be gone by then: what was
+ * found is remembered. Sets of WAYS, the last asked for first; room for 4096, of which memory is
+ * used for those that there are: some 100 bytes each. */
+#define SETS_LOG2 9
+#define WAYS 8
+
+struct cgroupfs_known {
+	uint64_t id;	/* 0: none, nor any behind it in its set */
+	char *path;	/* NULL: gone */
+};
+
 bool cgroupfs_mount_point(const char *line, char *path, size_t size)
 {
 	struct mountinfo m;
@@ -55,6 +66,10 @@ void cgroupfs_fini(struct cgroupfs *fs)
 	if (fs->mount_fd >= 0)
 		close(fs->mount_fd);
 	fs->mount_fd = -1;
+	for (unsigned int i = 0; fs->known && i < WAYS << SETS_LOG2; i++)
+		free(fs->known[i].path);
+	free(fs->known);
+	fs->known = NULL;
 }
 
 static int open_handle(struct cgroupfs *fs, uint64_t id)
@@ -68,6 +83,14 @@ static int open_handle(struct cgroupfs *fs, uint64_t id)
 	memcpy(h.handle.f_handle, &id, sizeof(id));
 	fd = open_by_handle_at(fs->mount_fd, &h.handle, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? -errno : fd;
+}
+
+/* It is not the one that is looked for, or cannot be; anything else may be over soon, and says
+ * nothing of what is there. */
+static bool is_passed_by(int error)
+{
+	return error == ENOENT || error == ESTALE || error == ENOTDIR || error == ELOOP ||
+	       error == EACCES || error == EPERM;
 }
 
 /* The directory below `dir` whose inode number is `id`, which is the cgroup's id too, or -errno;
@@ -88,7 +111,7 @@ static int walk(int dir, uint64_t id, unsigned int *rest)
 		(*rest)--;
 		fd = openat(dir, entry->d_name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 		if (fd < 0)
-			fd = -ENOENT;	/* gone by now */
+			fd = is_passed_by(errno) ? -ENOENT : -errno;
 		else if (entry->d_ino != id)
 			fd = walk(fd, id, rest);
 	}
@@ -133,26 +156,77 @@ static bool path_of(const struct cgroupfs *fs, int fd, char path[static CGROUPFS
 	return true;
 }
 
+/* The set that has the id, or will have it. Ids that are made one after the other lie apart by what
+ * one cgroup has of files. NULL: no memory. */
+static struct cgroupfs_known *set_of(struct cgroupfs *fs, uint64_t id)
+{
+	if (!fs->known)
+		fs->known = calloc(WAYS << SETS_LOG2, sizeof(*fs->known));
+	if (!fs->known)
+		return NULL;
+	return &fs->known[(id * 0x9e3779b97f4a7c15 >> (64 - SETS_LOG2)) * WAYS];
+}
+
+/* Takes the path over. One that is gone is remembered in the last place, and costs at most one
+ * path. */
+static void remember(struct cgroupfs_known *set, uint64_t id, char *path)
+{
+	unsigned int at = 0;
+
+	while (at < WAYS - 1 && set[at].id)
+		at++;
+	free(set[at].path);
+	if (path) {
+		memmove(&set[1], &set[0], at * sizeof(set[0]));
+		at = 0;
+	}
+	set[at] = (struct cgroupfs_known) { .id = id, .path = path };
+}
+
+/* NULL: not known; "": gone. */
+static const char *recall(struct cgroupfs_known *set, uint64_t id)
+{
+	struct cgroupfs_known found;
+	unsigned int at = 0;
+
+	while (at < WAYS && set[at].id != id)
+		at++;
+	if (at == WAYS)
+		return NULL;
+	if (!set[at].path)
+		return "";
+	found = set[at];
+	memmove(&set[1], &set[0], at * sizeof(set[0]));
+	set[0] = found;
+	return found.path;
+}
+
 /* Ids are never given twice in one boot, and a cgroup can be moved nowhere and renamed only in v1:
  * what was found once stays right, and what is gone stays gone. */
 const char *cgroupfs_path(struct cgroupfs *fs, uint64_t id)
 {
-	unsigned int slot = id % CGROUPFS_CACHE;
+	struct cgroupfs_known *set;
+	const char *path;
+	char *copy;
 	int fd;
 
-	if (id == 0)
+	if (id == 0 || fs->mount_fd < 0)
 		return "";
-	if (fs->cache[slot].id == id)
-		return fs->cache[slot].path;
+	set = set_of(fs, id);
+	path = set ? recall(set, id) : NULL;
+	if (path)
+		return path;
 	fd = open_id(fs, id);
 	if (fd < 0 && fd != -ENOENT && fd != -ESTALE)
 		return "";
-	fs->cache[slot].id = id;
-	if (fd < 0 || !path_of(fs, fd, fs->cache[slot].path))
-		fs->cache[slot].path[0] = '\0';
+	if (fd < 0 || !path_of(fs, fd, fs->path))
+		fs->path[0] = '\0';
 	if (fd >= 0)
 		close(fd);
-	return fs->cache[slot].path;
+	copy = set && fs->path[0] ? strdup(fs->path) : NULL;
+	if (set && (copy || !fs->path[0]))
+		remember(set, id, copy);
+	return copy ? copy : fs->path;
 }
 
 int cgroupfs_members(struct cgroupfs *fs, uint64_t id, uint32_t *pids, unsigned int max)

@@ -11,23 +11,23 @@
  * that is refused a bounded search for the inode number does it. */
 
 #define CGROUPFS_PATH_MAX 512
-#define CGROUPFS_CACHE 64
+
+struct cgroupfs_known;
 
 struct cgroupfs {
 	int mount_fd;		/* -1: no cgroup2 mounted, or not to be opened */
 	size_t root_len;	/* of the mount point's own path */
-	struct {
-		uint64_t id;
-		char path[CGROUPFS_PATH_MAX];
-	} cache[CGROUPFS_CACHE];
+	struct cgroupfs_known *known;	/* NULL before the first is asked for */
+	char path[CGROUPFS_PATH_MAX];	/* of the last that was opened */
 };
 
 /* Finds the mount in /proc/self/mountinfo. Never fails: without one every answer is "unknown". */
 void cgroupfs_init(struct cgroupfs *fs, int proc_fd);
 void cgroupfs_fini(struct cgroupfs *fs);
 
-/* Path below the mount point ("/" the root). "" if it is gone or may not be opened, or longer than
- * CGROUPFS_PATH_MAX. Valid until the next call. */
+/* Path below the mount point ("/" the root). "" if it may not be opened, or is longer than
+ * CGROUPFS_PATH_MAX, or is gone and was not asked for before, among the last few thousand. Valid
+ * until the next call. */
 const char *cgroupfs_path(struct cgroupfs *fs, uint64_t id);
 
 /* Pids of the processes in that very cgroup (not below it), at most max. Returns how many, or

@@ -1,11 +1,20 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 #include "cgroup.h"
+#include "cgroupfs.h"
 
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -149,12 +158,121 @@ static void the_telling_line_is_chosen(void **state)
 	}
 }
 
+/* Of a made-up tree: it is searched. */
+int open_by_handle_at(int mount_fd, struct file_handle *handle, int flags)
+{
+	(void)mount_fd, (void)handle, (void)flags;
+	errno = EPERM;
+	return -1;
+}
+
+#define CGROUPS 200
+
+struct tree {
+	struct cgroupfs fs;
+	char mount[32];
+	uint64_t id[CGROUPS];
+	char path[CGROUPS][16];
+};
+
+/* As many directories, and what their inode numbers are in a listing. */
+static void make_tree(struct tree *t, unsigned int count)
+{
+	unsigned int found = 0;
+	struct dirent *entry;
+	DIR *list;
+
+	*t = (struct tree) { .mount = "/tmp/nfwho-test-XXXXXX" };
+	assert_non_null(mkdtemp(t->mount));
+	t->fs.mount_fd = open(t->mount, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	t->fs.root_len = strlen(t->mount);
+	for (unsigned int i = 0; i < count; i++) {
+		snprintf(t->path[0], sizeof(t->path[0]), "%u.scope", i);
+		assert_int_equal(mkdirat(t->fs.mount_fd, t->path[0], 0755), 0);
+	}
+	list = opendir(t->mount);
+	while ((entry = readdir(list))) {
+		if (entry->d_name[0] == '.')
+			continue;
+		t->id[found] = entry->d_ino;
+		snprintf(t->path[found++], sizeof(t->path[0]), "/%.14s", entry->d_name);
+	}
+	closedir(list);
+	assert_int_equal(found, count);
+}
+
+static void remove_directories(struct tree *t, unsigned int count)
+{
+	for (unsigned int i = 0; i < count; i++)
+		unlinkat(t->fs.mount_fd, t->path[i] + 1, AT_REMOVEDIR);
+}
+
+static void remove_tree(struct tree *t)
+{
+	rmdir(t->mount);
+	cgroupfs_fini(&t->fs);
+}
+
+static void a_path_once_found_outlives_its_cgroup(void **state)
+{
+	static struct tree t;
+
+	(void)state;
+	make_tree(&t, CGROUPS);
+	for (unsigned int i = 0; i < CGROUPS; i++)
+		assert_string_equal(cgroupfs_path(&t.fs, t.id[i]), t.path[i]);
+	remove_directories(&t, CGROUPS);
+	for (unsigned int i = 0; i < CGROUPS; i++)
+		assert_string_equal(cgroupfs_path(&t.fs, t.id[i]), t.path[i]);
+	remove_tree(&t);
+}
+
+static void those_that_were_never_found_push_it_out_no_more(void **state)
+{
+	static struct tree t;
+
+	(void)state;
+	make_tree(&t, 1);
+	assert_string_equal(cgroupfs_path(&t.fs, t.id[0]), t.path[0]);
+	remove_directories(&t, 1);
+	for (uint64_t i = 1; i <= 20000; i++)
+		assert_string_equal(cgroupfs_path(&t.fs, t.id[0] + i), "");
+	assert_string_equal(cgroupfs_path(&t.fs, t.id[0]), t.path[0]);
+	remove_tree(&t);
+}
+
+static void a_search_without_descriptors_proves_nothing(void **state)
+{
+	struct rlimit before, limit;
+	static struct tree t;
+	char path[CGROUPFS_PATH_MAX];
+	int next;
+
+	(void)state;
+	make_tree(&t, 1);
+	next = dup(t.fs.mount_fd);
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &before);
+	limit = before;
+	limit.rlim_cur = (rlim_t)next + 1;	/* the root can be opened, nothing below it */
+	setrlimit(RLIMIT_NOFILE, &limit);
+	snprintf(path, sizeof(path), "%s", cgroupfs_path(&t.fs, t.id[0]));
+	setrlimit(RLIMIT_NOFILE, &before);
+	assert_string_equal(path, "");
+	assert_string_equal(cgroupfs_path(&t.fs, t.id[0]), t.path[0]);
+	remove_directories(&t, 1);
+	remove_tree(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(a_path_names_its_unit_and_container),
 		cmocka_unit_test(a_name_longer_than_a_file_name_can_be_is_no_name),
 		cmocka_unit_test(the_telling_line_is_chosen),
+		cmocka_unit_test(a_path_once_found_outlives_its_cgroup),
+		cmocka_unit_test(those_that_were_never_found_push_it_out_no_more),
+		cmocka_unit_test(a_search_without_descriptors_proves_nothing),
 	};
 
 	return cmocka_run_group_tests_name("cgroup", tests, NULL, NULL);
