@@ -91,6 +91,14 @@ static int load_conntrack(struct collector *c)
 	return 0;
 }
 
+static int prepare_stdout(struct collector *c)
+{
+	for (unsigned int i = 0; i < c->options->output_count; i++)
+		if (c->options->outputs[i].kind == OUTPUT_STDOUT)
+			sink_stdout_prepare();
+	return 0;
+}
+
 static int enter(struct collector *c)
 {
 	return confine_enter(&c->confine, c->options);
@@ -494,9 +502,9 @@ static int take_older_connections(struct collector *c)
 int collector_open(struct collector *c, const struct options *options)
 {
 	static int (*const steps[])(struct collector *) = {
-		receive_handover, know_host, load_conntrack, enter, open_outputs, open_metrics,
-		open_tables, open_trace, takeover_missed, open_lookup, open_conntrack, open_limit,
-		open_join, give_up_rights, read_processes, takeover_connections,
+		receive_handover, know_host, load_conntrack, prepare_stdout, enter, open_outputs,
+		open_metrics, open_tables, open_trace, takeover_missed, open_lookup, open_conntrack,
+		open_limit, open_join, give_up_rights, read_processes, takeover_connections,
 		take_older_connects, open_group, rules_stand, guard_open,
 		take_older_connections,
 	};

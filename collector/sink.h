@@ -11,6 +11,11 @@
 
 struct sinks;
 
+/* Before we become another user, who may not open the terminal or pipe that was given to us: then
+ * it is opened now, for the next sinks_open(). Without that a terminal that is held would hold
+ * us. */
+void sink_stdout_prepare(void);
+
 /* Opens all. On failure one line in `error`. The outputs are copied. The caller owns *out. A name
  * in tcp:HOST:PORT is looked up here, and only here: this may take seconds. */
 int sinks_open(struct sinks **out, const struct output *outputs, unsigned int count, char *error,

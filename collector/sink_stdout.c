@@ -1,4 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
+#include "sink.h"
 #include "sink_kind.h"
 
 #include <errno.h>
@@ -10,6 +11,27 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* A description of our own; -1: there is none. */
+static int prepared = -1;
+
+static bool is_shared_and_blocks(mode_t mode)
+{
+	return S_ISFIFO(mode) || S_ISCHR(mode);
+}
+
+static int open_own(void)
+{
+	return open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+}
+
+void sink_stdout_prepare(void)
+{
+	struct stat st;
+
+	if (prepared < 0 && fstat(STDOUT_FILENO, &st) == 0 && is_shared_and_blocks(st.st_mode))
+		prepared = open_own();
+}
 
 /*
  * stdout belongs to others too: O_NONBLOCK on it would be seen by the user's shell and by every
@@ -26,8 +48,9 @@ static int open_stdout(struct sink *s, char *error, size_t size)
 		return -errno;
 	}
 	s->hangs_up = S_ISCHR(st.st_mode);
-	if (S_ISFIFO(st.st_mode) || S_ISCHR(st.st_mode)) {
-		s->fd = open("/proc/self/fd/1", O_WRONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (is_shared_and_blocks(st.st_mode)) {
+		s->fd = prepared >= 0 ? prepared : open_own();
+		prepared = -1;
 		if (s->fd < 0 && errno == ENXIO)
 			return 0;	/* a pipe without a reader: flush says so */
 	}
@@ -53,7 +76,7 @@ static ssize_t write_some(const struct sink *s, const char *data, size_t len)
 			errno = EAGAIN;
 			return -1;
 		}
-		/* A pipe that can be written has room for as much: pipe(7). */
+		/* A pipe that can be written has room for as much: pipe(7). A terminal need not. */
 		return write(s->fd, data, len < PIPE_BUF ? len : PIPE_BUF);
 	}
 	n = send(s->fd, data, len, MSG_DONTWAIT | MSG_NOSIGNAL);

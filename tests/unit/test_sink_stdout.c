@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/un.h>
 #include <sys/wait.h>
@@ -285,6 +286,44 @@ static void stdout_taken_away_is_heard_of_no_more(void **state)
 	output_fini(&outputs[1]);
 }
 
+/* Nobody reads it, and it can be opened by its path no more, as by another user. Each line is one
+ * more byte there, so that what a pipe would take at once is too much for it. */
+static void a_held_terminal_that_was_prepared_is_not_waited_for(void **state)
+{
+	enum output_format format = getenv("NO_COLOR") ? FORMAT_TEXT : FORMAT_COLOUR;
+	int master = posix_openpt(O_RDWR | O_NOCTTY), terminal, before, flags, again;
+	struct record_sink report;
+	struct sinks *s;
+
+	(void)state;
+	assert_int_equal(grantpt(master) | unlockpt(master), 0);
+	terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
+	assert_true(terminal >= 0);
+	before = take_stdout(terminal);
+	sink_stdout_prepare();
+	ioctl(master, TIOCSPTLCK, &(int){ 1 });
+	alarm(20);
+	s = open_sinks();
+	ioctl(master, TIOCSPTLCK, &(int){ 0 });
+	again = open(ptsname(master), O_RDWR | O_NOCTTY);	/* ends the error of one refused */
+	for (int i = 0; i < 50000; i++)
+		sinks_write(s, format, "{1}\n", 4);
+	for (int i = 0; i < 100; i++)
+		sinks_flush(s);
+	alarm(0);
+	flags = fcntl(terminal, F_GETFL);
+	sinks_report(s, &report, 1);
+	sinks_close(s);
+	give_back(before);
+	assert_true(again >= 0);
+	assert_int_equal(flags & O_NONBLOCK, 0);
+	assert_int_equal(report.dropped, 0);
+	assert_true(report.written > 0 && report.queued > 0);
+	close(again);
+	close(terminal);
+	close(master);
+}
+
 static void colours_are_for_a_terminal_alone(void **state)
 {
 	static const char *const texts[] = { "stdout", "stdout,format=text", "stdout,format=ecs",
@@ -375,6 +414,7 @@ int main(void)
 		cmocka_unit_test(a_reader_of_stderr_that_stops_is_not_waited_for),
 		cmocka_unit_test(others_are_waited_for_when_the_reader_of_stdout_is_gone),
 		cmocka_unit_test(stdout_taken_away_is_heard_of_no_more),
+		cmocka_unit_test(a_held_terminal_that_was_prepared_is_not_waited_for),
 		cmocka_unit_test(colours_are_for_a_terminal_alone),
 		cmocka_unit_test(a_queue_gives_back_what_was_put_in),
 		cmocka_unit_test(diagnostics_escape_what_a_terminal_would_obey),
