@@ -88,7 +88,7 @@ static void copy_word(struct flow *to, const struct flow *from)
 	to->tcp_state = from->tcp_state;
 }
 
-static void forget_word(struct flow *f)
+void entry_forget(struct flow *f)
 {
 	/* Not the trace's, then: that tells of it when the socket closes. */
 	if (f->seen & FLOW_DESTROY && !(f->seen & FLOW_CLOSED))
@@ -126,7 +126,7 @@ static void pass_on(struct join *j, struct flow *from)
 		if (to && to->seen & (FLOW_PACKET | FLOW_STARTED))
 			join_look_later(j, to);
 	}
-	forget_word(from);
+	entry_forget(from);
 }
 
 void entry_attached(struct join *j, struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed)
@@ -227,7 +227,7 @@ void entry_adopt(struct join *j, struct flow *f)
 	if (is_orphan(from))
 		join_flow_free(j, from);
 	else
-		forget_word(from);
+		entry_forget(from);
 }
 
 /* When its first packet can have been sent, at the earliest. Wall time. */

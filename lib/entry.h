@@ -42,4 +42,7 @@ void entry_fill_last_word(struct join *j, struct flow *f, const struct ct_entry 
  * it (see resume.c). */
 void entry_take_as_final(struct join *j, struct flow *f, struct ct_entry *entry);
 
+/* What entries have told of a flow is not its. */
+void entry_forget(struct flow *f);
+
 #endif

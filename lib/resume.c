@@ -27,6 +27,7 @@
 #include "resume.h"
 #include "ending.h"
 #include "entry.h"
+#include "fate.h"
 #include "ladder.h"
 
 #include <errno.h>
@@ -222,6 +223,31 @@ static void forget_owner(struct flow *f)
 	f->seen &= ~(uint32_t)FLOW_UID;
 }
 
+/* One without an answer stays until it has one: the SYN that it sends again is nobody else's. */
+static void leave_out(struct join *j, struct flow *f)
+{
+	if (fate_answered(f) || tuple_is_datagram(&f->tuple)) {
+		join_flow_free(j, f);
+		return;
+	}
+	f->seen |= FLOW_END_UNTOLD;
+	ending_follow(j, f, false);
+}
+
+/* Not one that was open, as far as can be told. One that was listed (join_connecting) is that
+ * again: its socket may be connecting without an entry, or with another one. */
+static void let_go(struct join *j, struct flow *f)
+{
+	if (!(f->seen & FLOW_EARLIER) || f->seen & FLOW_ANSWERED) {
+		join_flow_free(j, f);
+		return;
+	}
+	entry_forget(f);
+	f->seen = FLOW_EARLIER;
+	f->start_ns = j->listed_ns;
+	flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONNECT, j->now_ns + JOIN_RECHECK_NS);
+}
+
 static void resume(struct join *j, struct flow *f, const struct owner_query *query)
 {
 	f->owner = (uint8_t)query->rung;
@@ -238,7 +264,7 @@ static void resume(struct join *j, struct flow *f, const struct owner_query *que
 	f->seen |= FLOW_STARTED;
 	ladder_look_at_process(j, f);
 	if (join_filtered(j, f)) {
-		join_flow_free(j, f);
+		leave_out(j, f);
 		return;
 	}
 	j->config.ledger->resumed++;
@@ -307,7 +333,7 @@ static void decide(struct join *j)
 	for (unsigned int i = 0; i < batch.count; i++) {
 		f = batch.flows[i];
 		if (!is_still_that(j, f))
-			join_flow_free(j, f);
+			let_go(j, f);
 		else if (!batch.queries[i].unfinished || j->now_ns - f->packet_ns > PATIENCE_NS)
 			resume(j, f, &batch.queries[i]);
 	}

@@ -26,6 +26,12 @@
 /* Where everything goes: to an address of documents, unless a test has a real socket. */
 extern struct tuple server;
 
+/* conntrack's table, where a test gives it to the join as config.ct: one entry, or none. */
+struct ct {
+	struct ct_entry entry;
+	bool stands;
+};
+
 struct world {
 	struct join join;
 	struct ledger ledger;
@@ -39,7 +45,8 @@ struct world {
 	uint64_t now_ns;
 	uint64_t slow_ns;		/* what conntrack tells is read that long after the drain began */
 
-	bool filter;			/* leaves out what goes from port 40000 */
+	bool filter;			/* leaves out what goes from port 40000, or from that of a
+					 * real socket */
 	unsigned int started, ended, open;
 	uint64_t ended_number;		/* of the last end */
 	bool ended_answered;

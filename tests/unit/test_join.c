@@ -260,6 +260,69 @@ static void the_next_attempt_is_not_that_of_before_the_start(void **state)
 	}
 }
 
+/* A real socket is connecting as the run begins: it is listed, and stands in the dump. */
+static int connects_before(struct world *w, struct ct *ct)
+{
+	int fd = connect_unanswered();
+	struct tuple tuple = to_server(ntohs(server.sport));
+
+	*ct = (struct ct) {
+		.entry = { .kind = CT_DUMPED, .id = 7, .original = tuple,
+			   .reply = tuple_reverse(&tuple) },
+		.stands = true,
+	};
+	w->started = 0;
+	w->join.config.ct = ct;
+	w->join.config.loopback = true;
+	settle(w, true);
+	join_connecting(&w->join, &tuple);
+	join_connecting_listed(&w->join);
+	resume_begin(&w->join);
+	settle(w, true);
+	assert_int_equal(flow_queue_count(w->flows, FLOW_QUEUE_RESUMED), 1);
+	return fd;
+}
+
+/* Another process connects to the same place, from a port that is not known yet. */
+static void what_was_connecting_before_and_is_left_out_sends_nobody_elses_packets(void **state)
+{
+	struct world *w = *state;
+	struct ct ct;
+	int fd = connects_before(w, &ct);
+
+	w->filter = true;
+	wait_out(w);
+	w->filter = false;
+	connects(w, 1, 1);
+	packet_sent_again(w, ntohs(server.sport), 1, 7);
+	wait_out(w);
+	assert_int_equal(w->started, 0);
+	assert_int_equal(w->ledger.retransmits, 1);
+	close(fd);
+	look_again(w);
+	join_finish(&w->join, false);
+	assert_int_equal(w->ended + w->open, 0);
+	assert_int_equal(w->ledger.resumed + w->ledger.ends_evicted, 0);
+}
+
+/* It is gone when the dump has been read: the socket goes on connecting. */
+static void nor_does_one_whose_entry_is_gone(void **state)
+{
+	struct world *w = *state;
+	struct ct ct;
+	int fd = connects_before(w, &ct);
+
+	ct.stands = false;
+	wait_out(w);
+	connects(w, 1, 1);
+	packet(w, ntohs(server.sport), 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->owner_pid[0], getpid());
+	assert_int_equal(w->rung[0], OWNER_SOCKET);
+	close(fd);
+}
+
 /* An accepted socket got the address of one whose end was never told. */
 static void a_socket_address_used_again_is_another_socket(void **state)
 {
@@ -625,6 +688,8 @@ int main(void)
 		TEST(the_only_connect_is_not_taken_where_older_ones_are_not_known),
 		TEST(who_holds_a_socket_since_its_fork_has_not_connected_it),
 		TEST(the_next_attempt_is_not_that_of_before_the_start),
+		TEST(what_was_connecting_before_and_is_left_out_sends_nobody_elses_packets),
+		TEST(nor_does_one_whose_entry_is_gone),
 		TEST(a_socket_address_used_again_is_another_socket),
 		TEST(a_port_is_not_learnt_from_an_address_used_again_during_a_loss),
 		TEST(a_connect_that_was_evicted_counts_as_lost),
