@@ -34,8 +34,8 @@ bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t se
 /* What an entry tells of a flow while it stands. */
 void entry_fill_reply(struct flow *f, const struct ct_entry *entry);
 
-/* And at its end. Counters are added, not set: an entry removed by hand is followed by another one
- * while the connection goes on. */
+/* And at its end. Counters are added, not set: an entry removed under a connection is followed by
+ * another one while it goes on. */
 void entry_fill_last_word(struct join *j, struct flow *f, const struct ct_entry *entry);
 
 /* The same from an entry that still stands, although its connection is over: no DESTROY may come of

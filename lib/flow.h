@@ -42,7 +42,7 @@ enum flow_seen {
 	FLOW_DOUBTED	= 1 << 28,	/* lib/resync found no entry of it */
 	FLOW_UNCOUNTED	= 1 << 29,	/* bytes were counted that are not known:
 					 * FLOW_COUNTERS will never be */
-	FLOW_REMOVED	= 1 << 30,	/* an entry of it was removed by hand, its bytes added */
+	FLOW_REMOVED	= 1 << 30,	/* an entry of it was removed under it, its bytes added */
 	FLOW_RESUMED	= 1u << 31,	/* was open before this run, which writes its end only */
 };
 

@@ -298,7 +298,7 @@ static bool is_again(const struct flow *f, const struct nflog_packet *packet)
 	if (f->seen & FLOW_PACKET || f->syn_retransmits)
 		return f->tcp_seq == packet->packet.tcp_seq;
 	return !(f->seen & (FLOW_ANSWERED | FLOW_DESTROY | FLOW_ENDED)) &&
-	       (!packet->has_ct || f->ct_id == packet->ct_id);
+	       (!packet->has_ct || !(f->seen & FLOW_CT_ID) || f->ct_id == packet->ct_id);
 }
 
 /* The flow that this packet is of: a retransmission of it, or the one that waits for it. */

@@ -5,6 +5,7 @@
  */
 #include "evidence.h"
 
+#include <linux/netfilter/nf_conntrack_tcp.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -321,6 +322,38 @@ static void nor_does_one_whose_entry_is_gone(void **state)
 	assert_int_equal(w->owner_pid[0], getpid());
 	assert_int_equal(w->rung[0], OWNER_SOCKET);
 	close(fd);
+}
+
+/* The entry is dropped before it is decided whose the connection is, or after, and the next SYN has
+ * one of its own. */
+static void nor_does_one_whose_entry_was_dropped(void **state)
+{
+	struct world *w = *state;
+
+	for (int decided = 0; decided < 2; decided++) {
+		struct ct ct;
+		int fd = connects_before(w, &ct);
+		uint16_t port = ntohs(server.sport);
+		struct ct_entry last = ct.entry;
+
+		if (decided)
+			wait_out(w);
+		last.kind = CT_DESTROY;
+		last.tcp_state = TCP_CONNTRACK_SYN_SENT;
+		last.has_tcp_state = true;
+		ct.stands = false;
+		join_conntrack(&w->join, &last);
+		wait_out(w);
+		connects(w, 1, (unsigned int)decided);
+		packet_of_entry(w, port, 1, 8, 0);
+		wait_out(w);
+		assert_int_equal(w->started, !decided);
+		assert_int_equal(w->ledger.retransmits, decided);
+		assert_int_equal(w->ended, 0);
+		if (!decided)
+			assert_int_equal(w->rung[0], OWNER_SOCKET);
+		close(fd);
+	}
 }
 
 /* An accepted socket got the address of one whose end was never told. */
@@ -690,6 +723,7 @@ int main(void)
 		TEST(the_next_attempt_is_not_that_of_before_the_start),
 		TEST(what_was_connecting_before_and_is_left_out_sends_nobody_elses_packets),
 		TEST(nor_does_one_whose_entry_is_gone),
+		TEST(nor_does_one_whose_entry_was_dropped),
 		TEST(a_socket_address_used_again_is_another_socket),
 		TEST(a_port_is_not_learnt_from_an_address_used_again_during_a_loss),
 		TEST(a_connect_that_was_evicted_counts_as_lost),

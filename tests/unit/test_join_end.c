@@ -653,6 +653,82 @@ static void an_end_that_nobody_tells_of_is_looked_for(void **state)
 	assert_int_equal(w->reason[0], REASON_NONE);
 }
 
+/* An entry of the real socket's connection. */
+static void entry_is(struct world *w, enum ct_kind kind, uint32_t id, uint8_t tcp_state,
+		     uint64_t replies)
+{
+	struct ct_entry entry = {
+		.kind = kind, .original = to_server(ntohs(server.sport)), .id = id,
+		.status = tcp_state == TCP_CONNTRACK_TIME_WAIT ? IPS_ASSURED | IPS_SEEN_REPLY : 0,
+		.tcp_state = tcp_state, .has_tcp_state = true, .has_counters = true,
+		.packets = { 1, replies }, .bytes = { 60, 60 * replies },
+	};
+
+	entry.reply = tuple_reverse(&entry.original);
+	pass(w, 1000);
+	join_conntrack(&w->join, &entry);
+}
+
+/* conntrack's table was full, or its timeout is shorter than the time to the next SYN. */
+static void an_entry_that_goes_while_its_socket_connects_is_not_the_end(void **state)
+{
+	struct world *w = *state;
+	int fd = connect_unanswered();
+	uint16_t port = ntohs(server.sport);
+
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, port);
+	packet_of_entry(w, port, 1, 7, 0);
+	entry_is(w, CT_NEW, 7, TCP_CONNTRACK_SYN_SENT, 0);
+	wait_for(w, 20);
+	entry_is(w, CT_DESTROY, 7, TCP_CONNTRACK_SYN_SENT, 0);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ended, 0);
+	packet_of_entry(w, port, 1, 8, 0);
+	entry_is(w, CT_NEW, 8, TCP_CONNTRACK_SYN_SENT, 0);
+	transition(w, 0, 1, TCP_SYN_SENT, TCP_ESTABLISHED, port);
+	entry_is(w, CT_DESTROY, 8, TCP_CONNTRACK_TIME_WAIT, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ledger.retransmits, 1);
+	assert_int_equal(w->ended, 1);
+	assert_true(w->ended_answered);
+	assert_int_equal(w->reason[0], REASON_CLOSED);
+	assert_int_equal(w->ended_bytes[1], 120);
+	close(fd);
+}
+
+/* Nobody has told of the socket's end, or it is about to come. */
+static void so_it_is_after_a_reset_or_without_a_socket(void **state)
+{
+	struct world *w = *state;
+
+	for (int reset = 0; reset < 2; reset++) {
+		int fd = connect_unanswered();
+		uint16_t port = ntohs(server.sport);
+
+		w->started = w->ended = 0;
+		settle(w, true);
+		connects(w, 0, 1);
+		route(w, 0, port);
+		packet_of_entry(w, port, 1, 7, 0);
+		entry_is(w, CT_NEW, 7, TCP_CONNTRACK_SYN_SENT, 0);
+		wait_for(w, 20);
+		if (!reset)
+			close(fd);
+		entry_is(w, CT_DESTROY, 7, reset ? TCP_CONNTRACK_CLOSE : TCP_CONNTRACK_SYN_SENT,
+			 (uint64_t)reset);
+		wait_out(w);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->ended, 1);
+		assert_int_equal(w->reason[0], reset ? REASON_REFUSED : REASON_TIMED_OUT);
+		if (reset)
+			close(fd);
+	}
+}
+
 /* It is there; there are no more descriptors to ask with. */
 static void what_cannot_be_asked_for_is_not_over(void **state)
 {
@@ -703,6 +779,8 @@ int main(void)
 		TEST(what_conntrack_is_not_asked_about_ends_without_it),
 		TEST(nor_what_an_earlier_run_asked_about),
 		TEST(an_end_that_nobody_tells_of_is_looked_for),
+		TEST(an_entry_that_goes_while_its_socket_connects_is_not_the_end),
+		TEST(so_it_is_after_a_reset_or_without_a_socket),
 		TEST(what_cannot_be_asked_for_is_not_over),
 	};
 
