@@ -15,7 +15,7 @@
 #include <netinet/tcp.h>
 
 /* Six retransmissions of a SYN, by default: where nobody says what became of it, and nobody wants
- * to know, it is let go after that. */
+ * to know, it is let go after that, unless its socket is still connecting. */
 #define SENT_AGAIN_NS 130000000000ull
 
 /* It has sent all its SYNs: an ICMP error in answer to the last would have ended it before the
@@ -26,18 +26,21 @@ static void note_waiting(const struct join *j, struct flow *f)
 		f->waited++;
 }
 
+/* err: why its socket was not found. What could not be asked for may be connecting. */
+static bool is_let_go(const struct join *j, const struct flow *f, int err)
+{
+	uint64_t after_ns = err && err != -ENOENT ? JOIN_CONNECT_MAX_NS : SENT_AGAIN_NS;
+
+	return j->config.starts_only && j->now_ns - f->start_ns > after_ns;
+}
+
 static void recheck_unanswered(struct join *j, struct flow *f)
 {
 	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
-	bool datagram = tuple_is_datagram(&f->tuple);
+	bool datagram = tuple_is_datagram(&f->tuple), connecting;
 	struct owner_query query;
 	int err;
 
-	if (j->config.starts_only && j->now_ns - f->start_ns > SENT_AGAIN_NS) {
-		f->seen |= FLOW_CLOSED;
-		ending_follow(j, f, false);
-		return;
-	}
 	/* conntrack's last word has the answer, and the bytes; its entry outlives the socket. */
 	if (datagram && f->seen & FLOW_NEW && !(f->seen & FLOW_REMOVED)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_OPEN, j->now_ns);
@@ -48,8 +51,14 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 		query.socket_found = false;	/* that one's: this one's is gone */
 		err = -ENOENT;
 	}
+	connecting = query.socket_found && !datagram && query.socket_state == TCP_SYN_SENT;
+	if (!connecting && is_let_go(j, f, err)) {
+		f->seen |= FLOW_CLOSED;
+		ending_follow(j, f, false);
+		return;
+	}
 	if (match_is_forwarded(f) || f->seen & FLOW_INGRESS || (err && err != -ENOENT) ||
-	    (query.socket_found && (datagram || query.socket_state == TCP_SYN_SENT))) {
+	    connecting || (query.socket_found && datagram)) {
 		if (query.socket_found)
 			note_waiting(j, f);
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_UNANSWERED,

@@ -106,6 +106,35 @@ static void where_starts_alone_are_wanted_nothing_stays_for_ever(void **state)
 	assert_int_equal(w->ledger.retransmits, 1);
 }
 
+/* Where more retransmissions are asked for than by default (tcp_syn_retries, TCP_SYNCNT): the
+ * seventh is sent two minutes after the sixth. */
+static void where_starts_alone_are_wanted_none_is_told_twice(void **state)
+{
+	struct world *w = *state;
+	int fd = connect_unanswered();
+	uint16_t port = ntohs(server.sport);
+
+	w->join.config.starts_only = true;
+	settle(w, true);
+	connects(w, 0, 1);
+	route(w, 0, port);
+	packet(w, port, 1);
+	settle(w, true);
+	for (int second = 0; second < 247; second++) {
+		pass(w, 1000 * MS);
+		settle(w, true);
+	}
+	packet(w, port, 1);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->ledger.retransmits, 1);
+	close(fd);
+	for (int looks = 0; looks < 3; looks++)
+		look_again(w);
+	assert_int_equal(flow_count(w->flows), 0);
+	assert_int_equal(w->ended, 0);
+}
+
 /* The end was told by nobody, on a CPU that is silent while idle; conntrack had an RST and knows
  * when, but counted nothing. The process did not give up. */
 static void an_end_that_conntrack_reckoned_is_not_the_processs(void **state)
@@ -757,6 +786,7 @@ int main(void)
 		TEST(a_connection_handed_over_has_an_end_and_no_start),
 		TEST(where_starts_alone_are_wanted_an_answer_is_the_end_of_it),
 		TEST(where_starts_alone_are_wanted_nothing_stays_for_ever),
+		TEST(where_starts_alone_are_wanted_none_is_told_twice),
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
 		TEST(an_unanswered_one_has_not_the_socket_of_the_next_with_its_tuple),
 		TEST(who_waited_on_after_the_last_syn_has_timed_out),
