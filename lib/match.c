@@ -174,6 +174,7 @@ struct candidates {
 	unsigned int count;
 	bool complete;		/* these are all */
 	bool doubtful;		/* or it is of a socket that connected before the trace */
+	const struct flow *earlier;	/* one with this very tuple; NULL: none is known */
 };
 
 static void candidates_add(struct candidates *c, struct flow *connect)
@@ -186,26 +187,26 @@ static void candidates_add(struct candidates *c, struct flow *connect)
 
 static void collect_exact(struct join *j, const struct flow *f, struct candidates *c)
 {
-	struct flow *connect = flow_by_tuple(j->config.flows, &f->tuple), *earlier = NULL;
+	struct flow *connect = flow_by_tuple(j->config.flows, &f->tuple);
 
 	*c = (struct candidates) { .complete = true };
 	for (; connect; connect = flow_next_by_tuple(j->config.flows, connect)) {
 		if ((connect->seen & FLOW_EARLIER && !(connect->seen & FLOW_PACKET)) ||
 		    join_lacks_number(connect))
-			earlier = connect;
+			c->earlier = connect;
 		if (lacks_packet(connect) && !join_was_over(connect, f->sent_after_ns) &&
 		    fits(j, f, connect))
 			candidates_add(c, connect);
 	}
 	for (unsigned int i = 0; i < c->count; i++)
-		c->doubtful |= join_is_another(earlier, c->flows[i]);
+		c->doubtful |= join_is_another(c->earlier, c->flows[i]);
 }
 
 static void collect_pending(struct join *j, const struct flow *f, struct candidates *c)
 {
 	struct flow *connect = flow_by_pending(j->config.flows, &f->tuple);
 
-	*c = (struct candidates) { .complete = true };
+	*c = (struct candidates) { .complete = true, .earlier = c->earlier };
 	for (; connect && c->complete; connect = flow_next_by_pending(j->config.flows, connect))
 		if (fits(j, f, connect) &&
 		    trace_port_possible(j->config.trace, connect, f->tuple.sport))
@@ -238,7 +239,8 @@ static bool take_only(struct join *j, struct flow *f, const struct candidates *c
 	struct flow *connect = c->flows[0];
 	struct owner_query query;
 
-	if (c->count != 1 || !c->complete || connect->start_ns < j->config.bound_ns ||
+	if (c->count != 1 || !c->complete || join_is_another(c->earlier, connect) ||
+	    connect->start_ns < j->config.bound_ns ||
 	    !trace_complete_since(j->config.trace, connect->start_ns) ||
 	    !match_surely_sends(j, connect, f->hook))
 		return false;

@@ -356,6 +356,23 @@ static void nor_does_one_whose_entry_was_dropped(void **state)
 	}
 }
 
+/* Its packet is read before conntrack's word that its last entry is gone. */
+static void nor_does_one_whose_entry_is_not_known_to_be_another(void **state)
+{
+	struct world *w = *state;
+	struct ct ct;
+	int fd = connects_before(w, &ct);
+
+	wait_out(w);
+	connects(w, 1, 1);
+	packet_of_entry(w, ntohs(server.sport), 1, 8, 0);
+	wait_out(w);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->rung[0], OWNER_SOCKET);
+	assert_int_equal(w->owner_pid[0], getpid());
+	close(fd);
+}
+
 /* An accepted socket got the address of one whose end was never told. */
 static void a_socket_address_used_again_is_another_socket(void **state)
 {
@@ -724,6 +741,7 @@ int main(void)
 		TEST(what_was_connecting_before_and_is_left_out_sends_nobody_elses_packets),
 		TEST(nor_does_one_whose_entry_is_gone),
 		TEST(nor_does_one_whose_entry_was_dropped),
+		TEST(nor_does_one_whose_entry_is_not_known_to_be_another),
 		TEST(a_socket_address_used_again_is_another_socket),
 		TEST(a_port_is_not_learnt_from_an_address_used_again_during_a_loss),
 		TEST(a_connect_that_was_evicted_counts_as_lost),
