@@ -397,8 +397,10 @@ static void stop_for_the_next(struct collector *c)
 	struct ledger *ledger = &c->ledger;
 
 	read_last_batch(c);
-	collector_drain(c);	/* what tells of programs that were read in the last one */
+	/* Before the rings are read for the last time: a connect made meanwhile may be read and
+	 * counted, and none is neither. */
 	c->counting = c->perf && perf_count_connects(c->perf) == 0;
+	collector_drain(c);	/* what tells of programs that were read in the last one */
 	join_finish(&c->join, true);
 	takeover_leave(c);
 	collector_read_clocks(c);
