@@ -12,7 +12,7 @@ struct holder_index;
 #define HOLDER_FOUND_MAX 16
 
 struct holder {
-	uint32_t pid;
+	uint32_t pid, ppid;
 	uint64_t start_ticks;
 	int fd;			/* one descriptor that is the socket */
 };
@@ -24,7 +24,7 @@ struct holder_query {
 	uint32_t uid;		/* a hint; see has_uid */
 	bool has_uid;
 
-	struct holder found[HOLDER_FOUND_MAX];	/* oldest first */
+	struct holder found[HOLDER_FOUND_MAX];	/* oldest first; of one clock tick, parents first */
 	uint32_t count;		/* also those that found[] has no room for */
 	bool unfinished;	/* not found, and not all processes were asked: the time was up */
 };

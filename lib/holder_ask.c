@@ -92,8 +92,43 @@ static void recent_forget(struct holder_index *h, uint32_t pid)
 	}
 }
 
+/* The kernel tells a start in hundredths of a second: a program that connects at once and forks has
+ * the same as its child. */
+static bool is_older(const struct holder *a, const struct holder *b)
+{
+	if (a->start_ticks != b->start_ticks)
+		return a->start_ticks < b->start_ticks;
+	return a->pid == b->ppid;
+}
+
+static void move_holder(struct holder *found, uint32_t from, uint32_t to)
+{
+	struct holder moved = found[from];
+
+	memmove(&found[to + 1], &found[to], (from - to) * sizeof(*found));
+	found[to] = moved;
+}
+
+/* They are met in any order: the parent of the one at `at` may stand behind it, and its own parent
+ * on either side of that. Each step is up a family: no more of them than there are holders. */
+static void put_ancestors_first(struct holder *found, uint32_t at, uint32_t count)
+{
+	uint32_t i = at + 1, steps = 0;
+
+	while (i < count && steps < count) {
+		if (!is_older(&found[i], &found[at])) {
+			i++;
+			continue;
+		}
+		move_holder(found, i, at);
+		i = at + 1;
+		steps++;
+	}
+}
+
 static void add_holder(struct holder_query *q, const struct procfd_identity *who, int fd)
 {
+	struct holder holder = { who->pid, who->ppid, who->start_ticks, fd };
 	uint32_t stored = q->count < HOLDER_FOUND_MAX ? q->count : HOLDER_FOUND_MAX;
 	uint32_t i;
 
@@ -103,15 +138,16 @@ static void add_holder(struct holder_query *q, const struct procfd_identity *who
 	}
 	q->count++;
 	for (i = 0; i < stored; i++) {
-		if (who->start_ticks < q->found[i].start_ticks)
+		if (is_older(&holder, &q->found[i]))
 			break;
 	}
 	if (i == HOLDER_FOUND_MAX)
 		return;
 	if (stored == HOLDER_FOUND_MAX)
 		stored--;
-	memmove(&q->found[i + 1], &q->found[i], (stored - i) * sizeof(q->found[0]));
-	q->found[i] = (struct holder){ who->pid, who->start_ticks, fd };
+	q->found[stored] = holder;
+	move_holder(q->found, stored, i);
+	put_ancestors_first(q->found, i, stored + 1);
 }
 
 /* The process being looked into holds a wanted socket. Who it is is read now, through the same

@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* Searches for holders, among real processes and on a clock of our own. */
+#include "holder.h"
+
+#include <fcntl.h>
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+/* Of sockets in a family; a search that knows one number tries the next eight. */
+#define FD_OWN 40
+#define FD_SHARED 44
+
+#define TRIES 200
+
+/* The CPU time that we have used stands still. */
+int clock_gettime(clockid_t clock, struct timespec *ts)
+{
+	if (syscall(SYS_clock_gettime, clock, ts) < 0)
+		return -1;
+	if (clock == CLOCK_THREAD_CPUTIME_ID)
+		*ts = (struct timespec) { .tv_sec = 0 };
+	return 0;
+}
+
+static int proc_fd;
+
+static int set_up(void **state)
+{
+	struct holder_index *h;
+
+	proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (proc_fd < 0 || holder_index_new(&h, proc_fd, NULL))
+		return -1;
+	*state = h;
+	return 0;
+}
+
+static int tear_down(void **state)
+{
+	holder_index_free(*state);
+	close(proc_fd);
+	return 0;
+}
+
+static uint64_t socket_at(int number)
+{
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+	struct stat st;
+
+	if (fd < 0 || dup2(fd, number) < 0 || close(fd) || fstat(number, &st))
+		_exit(1);
+	return st.st_ino;
+}
+
+struct member {
+	int generation;
+	pid_t pid;
+	uint64_t own, shared;
+};
+
+/* The first opens the socket that all hold. Each forks the next at once, and has one of its own
+ * then. */
+static void live(int generations, int to)
+{
+	struct member me = { .shared = socket_at(FD_SHARED) };
+	pid_t child = 0;
+
+	while (!child && me.generation + 1 < generations) {
+		child = fork();
+		me.generation += !child;
+	}
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	me.pid = getpid();
+	me.own = socket_at(FD_OWN);
+	if (child < 0 || write(to, &me, sizeof(me)) < 0)
+		_exit(1);
+	for (;;)
+		pause();
+}
+
+static pid_t family(struct member *members, int generations)
+{
+	struct member member;
+	int ends[2];
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (!pid)
+		live(generations, ends[1]);
+	close(ends[1]);
+	for (int i = 0; i < generations; i++) {
+		assert_int_equal(read(ends[0], &member, sizeof(member)), sizeof(member));
+		members[member.generation] = member;
+	}
+	close(ends[0]);
+	return pid;
+}
+
+static void end(pid_t pid)
+{
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
+}
+
+static bool in_one_tick(const struct holder_query *q)
+{
+	for (uint32_t i = 1; i < q->count; i++)
+		if (q->found[i].start_ticks != q->found[0].start_ticks)
+			return false;
+	return true;
+}
+
+static void of_one_clock_tick_the_parent_is_the_older(void **state)
+{
+	struct holder_query query;
+	struct member members[2];
+
+	for (int i = 0; i < TRIES; i++) {
+		pid_t pid = family(members, 2);
+
+		query = (struct holder_query) { .inode = members[0].shared };
+		holder_find(*state, &query, 1, HOLDER_LIKELY);
+		end(pid);
+		assert_int_equal(query.count, 2);
+		assert_int_equal(query.found[0].pid, members[0].pid);
+		assert_int_equal(query.found[1].pid, members[1].pid);
+		if (in_one_tick(&query))
+			return;
+	}
+	skip();
+}
+
+/* Who was found last is asked first; what nobody holds keeps the search going. */
+static void so_it_is_in_whatever_order_they_are_met(void **state)
+{
+	static const int met[] = { 1, 0, 2 };
+	struct holder_query queries[2];
+	struct member members[3];
+
+	for (int i = 0; i < TRIES; i++) {
+		pid_t pid = family(members, 3);
+
+		for (int m = 0; m < 3; m++) {
+			queries[0] = (struct holder_query) { .inode = members[met[m]].own };
+			holder_find(*state, queries, 1, HOLDER_LIKELY);
+		}
+		queries[0] = (struct holder_query) { .inode = members[0].shared };
+		queries[1] = (struct holder_query) { .inode = UINT64_MAX };
+		holder_find(*state, queries, 2, HOLDER_LIKELY);
+		end(pid);
+		assert_int_equal(queries[0].count, 3);
+		for (int m = 0; m < 3; m++)
+			assert_int_equal(queries[0].found[m].pid, members[m].pid);
+		if (in_one_tick(&queries[0]))
+			return;
+	}
+	skip();
+}
+
+int main(void)
+{
+#define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
+	const struct CMUnitTest tests[] = {
+		TEST(of_one_clock_tick_the_parent_is_the_older),
+		TEST(so_it_is_in_whatever_order_they_are_met),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}
