@@ -18,11 +18,12 @@
  * what the kernel said now. A pid given to another process cannot answer for the old one, since
  * descriptor, start time and parent are read through one descriptor of /proc/PID.
  *
- * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query left
- * over then is `unfinished`. For relatives there is a time of its own, since who was found may have
- * been found with the last of it. A holder that is no relative of the first one found, nor on the way to
- * it, is not listed. Processes of other pid namespaces than our own and its descendants are not
- * in /proc at all. A process with so many descriptors that reading them takes longer is read on in
+ * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query
+ * left over then is `unfinished`. Out of the same it is answered whether one process holds a
+ * socket. For relatives there is a time of its own, since who was found may have been found with
+ * the last of it. A holder that is no relative of the first one found, nor on the way to it, is
+ * not listed. Processes of other pid namespaces than our own and its descendants are not in
+ * /proc at all. A process with so many descriptors that reading them takes longer is read on in
  * the next search: its first connections may go unnamed.
  */
 #include "holder.h"
@@ -302,29 +303,40 @@ void holder_find(struct holder_index *h, struct holder_query *queries, unsigned 
 	end_search(h, begin);
 }
 
-int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
+static int look_into(struct holder_index *h, uint32_t pid, const struct holder_query *q)
 {
-	struct holder_query query = { .inode = inode };
-	uint64_t begin = begin_search(h, &query, 1, HOLDER_LIKELY);
 	int n = 0;
 
 	h->pid_fd = procfs_open(h->proc_fd, pid);
 	h->hit = false;
 	if (h->pid_fd < 0)
 		return h->pid_fd;
-	for (int i = 0; i < RECENT_MAX && query.count == 0 && h->recent[i].pid; i++) {
+	for (int i = 0; i < RECENT_MAX && q->count == 0 && h->recent[i].pid; i++) {
 		if (h->recent[i].pid == pid)
 			peek_ahead(h, h->recent[i].fd);
 	}
-	if (query.count == 0)
+	if (q->count == 0)
 		n = holder_scan(h, 0, UINT_MAX);
 	holder_leave(h);
-	end_search(h, begin);
-	if (query.count > 0)
+	if (q->count > 0)
 		return 1;
 	if (n < 0)
 		return n;
 	return h->late ? -EAGAIN : 0;
+}
+
+/* Asked of each of many processes for each of many packets: only out of what has been saved, and
+ * only where that is enough for the longest answer. */
+int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
+{
+	struct holder_query query = { .inode = inode };
+	uint64_t begin = begin_search(h, &query, 1, HOLDER_LIKELY);
+	int ret = -EAGAIN;
+
+	if (h->deadline_ns <= begin + h->credit_ns)
+		ret = look_into(h, pid, &query);
+	end_search(h, begin);
+	return ret;
 }
 
 int holder_index_new(struct holder_index **out, int proc_fd, struct cgroupfs *cgroups)
