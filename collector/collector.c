@@ -362,6 +362,8 @@ static bool take_over_group(struct collector *c, const struct nflog_config *conf
 	if (before.group == config->group && is_bound_to(c, config->group)) {
 		if (sums->known && sums->numbered)
 			nflog_expect_sequence(c->nflog, sums->next_sequence);
+		if (sums->known)
+			c->join.config.read_before_ns = sums->packets_read_ns;
 		c->group_taken = true;
 		return true;
 	}

@@ -209,6 +209,8 @@ void collector_note(struct collector *c)
 		.known = true,
 		.counting = c->counting,
 		.owned = c->ruleset_owned,
+		.packets_read_ns = c->join.packets_read_ns ? c->join.packets_read_ns :
+							     c->join.config.read_before_ns,
 	};
 	struct ruleset_counts gone;
 
@@ -237,7 +239,7 @@ int collector_drain(struct collector *c)
 	int packets, messages, err;
 
 	collector_read_clocks(c);
-	c->join.slept_ns = c->join.now_ns - c->drained_ns;
+	c->join.slept_ns = c->drained_ns ? c->join.now_ns - c->drained_ns : 0;
 	err = drain_trace(c);
 	if (err)
 		return err;

@@ -30,6 +30,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -40,6 +41,9 @@
 #define LISTEN_FIRST 3
 
 static const char magic[8] = "nfwho 6";
+
+/* What was added since stands at the end. */
+#define OLDEST_BYTES ((ssize_t)offsetof(struct account, sums.packets_read_ns))
 
 static const char *const names[HANDOVER_KINDS] = {
 	[HANDOVER_GROUP] = "group", [HANDOVER_CONNTRACK] = "conntrack",
@@ -135,8 +139,7 @@ void handover_open(struct handover *h, const struct options *options)
 	unsetenv("LISTEN_FDNAMES");
 	describe(&h->own, options);
 	fd = h->fds[HANDOVER_ACCOUNT];
-	h->received = fd >= 0 && pread(fd, &h->account, sizeof(h->account), 0) ==
-				 (ssize_t)sizeof(h->account) &&
+	h->received = fd >= 0 && pread(fd, &h->account, sizeof(h->account), 0) >= OLDEST_BYTES &&
 		      memcmp(h->account.magic, magic, sizeof(magic)) == 0;
 	if (!h->received)
 		memset(&h->account, 0, sizeof(h->account));

@@ -33,6 +33,8 @@ struct account_sums {
 	uint8_t known;			/* anything is: it may have ended before */
 	uint8_t counting;		/* connects are counted from then on, by what is kept */
 	uint8_t owned;			/* the table was that run's own, to be taken away at its end */
+	uint64_t packets_read_ns;	/* CLOCK_MONOTONIC: all that were queued by then had been
+					 * received; 0: not known, as by an older version */
 };
 
 /* What the next run has to know, in a file in memory. */

@@ -128,7 +128,8 @@ struct flow {
 	uint8_t queue;		/* enum flow_queue */
 	uint8_t indexed;	/* the table's own */
 	uint8_t hook;		/* NF_INET_* the packet was logged at */
-	bool ct_unconfirmed;	/* FLOW_CT_ID is the packet's word only, which begins that entry */
+	bool ct_unconfirmed : 1; /* FLOW_CT_ID is the packet's word only, which begins that entry */
+	bool stood : 1;		/* its packet had stood in the queue, nobody knows how long */
 	uint32_t deadline_ms;	/* CLOCK_MONOTONIC, low 32 bits */
 };
 

@@ -23,6 +23,8 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
+#define ASLEEP_NS 100000000ull
+
 struct join_holders {
 	uint64_t number;	/* of the flow */
 	unsigned int count;
@@ -342,6 +344,14 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 	return waiting;
 }
 
+/* While we sleep a packet wakes us. Else those that were not all read for so long may have stood
+ * since they last were. (To be kept from running looks like sleep.) */
+static bool has_stood(const struct join *j)
+{
+	return j->slept_ns <= ASLEEP_NS &&
+	       join_sent_after(j) + JOIN_TIMER_LATE_NS < j->now_ns;
+}
+
 static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_packet *packet)
 {
 	j->undecided++;
@@ -350,6 +360,7 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 		f->seen &= ~(uint32_t)(FLOW_RESUMED | FLOW_ANSWERED | FLOW_UID);
 	f->seen |= FLOW_PACKET;
 	f->packet_ns = 0;
+	f->stood = has_stood(j);
 	if (!(f->seen & FLOW_CONNECT)) {
 		f->sent_after_ns = join_sent_after(j);
 		f->seen |= join_is_behind(j) ? FLOW_LATE : 0;

@@ -48,6 +48,8 @@ struct join_config {
 
 	uint64_t bound_ns;		/* CLOCK_MONOTONIC: no packet that we get was sent before;
 					 * 0: not known, the group is an earlier run's */
+	uint64_t read_before_ns;	/* every packet queued by then was read by that run; 0: not
+					 * known */
 	uint32_t net_ns;		/* inode of our network namespace; 0 unknown */
 	uint32_t syn_retries;		/* net.ipv4.tcp_syn_retries as we began; 0 unknown */
 	bool errors_reported;		/* the trace has inet_sk_error_report */

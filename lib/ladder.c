@@ -111,11 +111,65 @@ static bool start_traced(struct join *j, struct flow *f)
 	return true;
 }
 
+/* NFLOG tells both ids or neither: a user without a group was the lookup's word. */
+static void forget_answer(struct join *j, struct flow *f)
+{
+	join_forget_holders(j, f);
+	if (!(f->seen & FLOW_GID))
+		f->seen &= ~(uint32_t)FLOW_UID;
+}
+
+/* What the lookup said is another socket's. */
+static void take_back(struct join *j, struct flow *f)
+{
+	process_unref(f->process);
+	f->process = NULL;
+	f->cgroup_id = 0;
+	forget_answer(j, f);
+}
+
+static void start_by_packet(struct join *j, struct flow *f)
+{
+	take_back(j, f);
+	start(j, f, f->seen & FLOW_UID ? OWNER_UID : OWNER_NONE);
+}
+
+/* The earliest that its packet can have been sent. */
+static uint64_t sent_after(const struct join *j, const struct flow *f)
+{
+	uint64_t read_ns = j->config.read_before_ns;
+
+	if (read_ns > JOIN_CONFIRM_NS && read_ns - JOIN_CONFIRM_NS > f->sent_after_ns)
+		return read_ns - JOIN_CONFIRM_NS;
+	return f->sent_after_ns;
+}
+
+/* The next user of a datagram's tuple cannot be told by its packets: they are taken for more of
+ * this flow. But who began after its packet has not sent it; nor, as far as is known, who began
+ * while it stood in the queue. */
+static bool may_have_sent(const struct join *j, const struct flow *f,
+			  const struct owner_query *query)
+{
+	struct process *p = query->process;
+
+	if (!tuple_is_datagram(&f->tuple) || f->seen & FLOW_CONNECT)
+		return true;
+	if (!f->stood)
+		return !p || !process_starts_after(j->config.processes, p, f->start_ns);
+	if (!p)
+		return query->rung != OWNER_CGROUP;
+	return !process_may_begin_after(j->config.processes, p, sent_after(j, f));
+}
+
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 {
 	bool again = query->unfinished && !j->finishing &&
 		     j->now_ns - f->packet_ns < JOIN_UNSURE_NS;
 
+	if (!may_have_sent(j, f, query)) {
+		start_by_packet(j, f);
+		return;
+	}
 	if (query->process) {
 		process_unref(f->process);
 		f->process = process_ref(query->process);
@@ -149,23 +203,6 @@ static bool may_be_later(const struct flow *f, const struct flow *other)
 	return other->seen & FLOW_CONNECT && other->start_ns >= since_ns;
 }
 
-/* NFLOG tells both ids or neither: a user without a group was the lookup's word. */
-static void forget_answer(struct join *j, struct flow *f)
-{
-	join_forget_holders(j, f);
-	if (!(f->seen & FLOW_GID))
-		f->seen &= ~(uint32_t)FLOW_UID;
-}
-
-/* What the lookup said is another socket's. */
-static void take_back(struct join *j, struct flow *f)
-{
-	process_unref(f->process);
-	f->process = NULL;
-	f->cgroup_id = 0;
-	forget_answer(j, f);
-}
-
 void ladder_cut_short(struct join *j, struct flow *f)
 {
 	if (f->owner == OWNER_UNDECIDED && start_traced(j, f))
@@ -176,7 +213,8 @@ void ladder_cut_short(struct join *j, struct flow *f)
 }
 
 /* The tuple was looked up a while after its packet was sent. A port can be in use again by then,
- * by another process: then that one's packet has been logged too, and is read by now. */
+ * by another process: then that one's packet has been logged too, and is read by now. A datagram's
+ * is not told apart: see may_have_sent(). */
 void ladder_confirm(struct join *j, struct flow *f)
 {
 	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);

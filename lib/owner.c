@@ -10,6 +10,7 @@
  * another socket's by then, the first may have been another's too, and nobody is named. What is
  * left is a tuple that changed hands before the first look, between two programs of one user:
  * that takes an explicit bind() to the same port within the milliseconds since the packet left.
+ * Where that has stood in the queue for longer, the ladder knows of it (ladder.c).
  */
 #include "owner.h"
 #include "cgroupfs.h"

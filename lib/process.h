@@ -168,6 +168,10 @@ bool process_is_ahead(const struct process *p, uint64_t time_ns);
 /* Whether this program can have run in this process then, as far as has been told. */
 bool process_ran_at(struct process_table *t, const struct process *p, uint64_t time_ns);
 
+/* Whether it has surely started later than that: false if it is not known when it did. One tick of
+ * tolerance: the start is taken a little before its record. */
+bool process_starts_after(struct process_table *t, const struct process *p, uint64_t time_ns);
+
 /* Whether it, or its program, may have begun later than that. */
 bool process_may_begin_after(struct process_table *t, const struct process *p, uint64_t time_ns);
 

@@ -74,10 +74,6 @@ uint64_t process_ticks(struct process_table *t, uint64_t time_ns);
 void process_set_start(struct process_table *t, struct process *p, uint64_t start_ticks,
 		       bool computed);
 
-/* False if it is not known when it started. One tick of tolerance: the start is taken a little
- * before its record. */
-bool process_starts_after(struct process_table *t, const struct process *p, uint64_t time_ns);
-
 /* Whether what the rings lost may be news of it that is later than what is known. */
 bool process_is_doubted(const struct process_table *t, const struct process *p);
 

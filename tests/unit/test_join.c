@@ -765,6 +765,117 @@ static void what_may_be_somebodys_is_written(void **state)
 	assert_int_equal(w->ledger.filtered, 1);
 }
 
+/* What a lookup finds for the packet from port 40000. */
+static void is_held_by(struct world *w, struct process *p)
+{
+	struct owner_query answer = {
+		.rung = OWNER_SOCKET, .process = p, .socket_found = true, .inode = 1,
+		.holder_count = 1, .cgroup_id = 1,
+	};
+	struct tuple t = to_server(40000);
+	struct flow *f = flow_by_tuple(w->flows, &t);
+
+	f->packet_ns = w->now_ns;
+	f->seen |= FLOW_GID;
+	ladder_answer(&w->join, f, &answer);
+	wait_out(w);
+}
+
+static struct process *begins(struct world *w)
+{
+	uint32_t pid = (uint32_t)w->pid[GONE], parent = (uint32_t)w->pid[0];
+
+	process_fork(w->processes, w->now_ns, pid, pid, parent, parent);
+	return process_get(w->processes, pid);
+}
+
+static void a_datagram_is_not_sent_by_who_began_after_it(void **state)
+{
+	struct world *w = *state;
+
+	server.protocol = IPPROTO_UDP;
+	settle(w, true);
+	packet(w, 40000, 1);
+	pass(w, 50 * MS);
+	is_held_by(w, begins(w));
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->rung[0], OWNER_UID);
+	assert_int_equal(w->owner_pid[0], 0);
+}
+
+/* When it was sent nobody knows, but for that which has woken us. */
+static void nor_by_who_began_while_it_stood_in_the_queue(void **state)
+{
+	struct world *w = *state;
+	struct process *p;
+
+	server.protocol = IPPROTO_UDP;
+	settle(w, true);
+	pass(w, 300 * MS);
+	p = begins(w);
+	pass(w, 50 * MS);
+	packet(w, 40000, 1);
+	is_held_by(w, p);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->rung[0], OWNER_UID);
+	assert_int_equal(w->owner_pid[0], 0);
+}
+
+static void but_by_who_was_there_before(void **state)
+{
+	struct world *w = *state;
+
+	server.protocol = IPPROTO_UDP;
+	settle(w, true);
+	pass(w, 350 * MS);
+	packet(w, 40000, 1);
+	is_held_by(w, process_find(w->processes, (uint32_t)w->pid[0], 0));
+	assert_int_equal(w->rung[0], OWNER_SOCKET);
+	assert_int_equal(w->owner_pid[0], w->pid[0]);
+}
+
+static void a_datagram_that_wakes_us_was_sent_just_now(void **state)
+{
+	struct world *w = *state;
+	struct process *p;
+
+	server.protocol = IPPROTO_UDP;
+	settle(w, true);
+	pass(w, 300 * MS);
+	p = begins(w);
+	pass(w, 50 * MS);
+	w->join.slept_ns = 350 * MS;
+	packet(w, 40000, 1);
+	is_held_by(w, p);
+	assert_int_equal(w->rung[0], OWNER_SOCKET);
+	assert_int_equal(w->owner_pid[0], w->pid[GONE]);
+}
+
+/* The group was an earlier run's: until its last reading nothing is known of when it was sent. */
+static void so_it_is_with_what_was_queued_while_nobody_ran(void **state)
+{
+	struct world *w = *state;
+	uint64_t read_ns = w->now_ns;
+	struct process *p;
+
+	server.protocol = IPPROTO_UDP;
+	w->join.config.bound_ns = 0;
+	pass(w, 1000 * MS);
+	p = begins(w);
+	for (int later = 0; later < 2; later++) {
+		w->join.config.read_before_ns = read_ns + (later ? 2000 * MS : 0);
+		pass(w, 2000 * MS);
+		w->join.packets_read_ns = 0;
+		w->started = 0;
+		packet(w, 40000, 1);
+		is_held_by(w, p);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->rung[0], later ? OWNER_SOCKET : OWNER_UID);
+		tells(w, CT_DESTROY, 0, 0, 0);
+		wait_out(w);
+	}
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
@@ -780,6 +891,11 @@ int main(void)
 		TEST(the_only_connect_is_not_taken_where_older_ones_are_not_known),
 		TEST(who_holds_a_socket_since_its_fork_has_not_connected_it),
 		TEST(of_two_candidates_none_is_named_if_one_could_not_be_asked),
+		TEST(a_datagram_is_not_sent_by_who_began_after_it),
+		TEST(nor_by_who_began_while_it_stood_in_the_queue),
+		TEST(but_by_who_was_there_before),
+		TEST(a_datagram_that_wakes_us_was_sent_just_now),
+		TEST(so_it_is_with_what_was_queued_while_nobody_ran),
 		TEST(the_next_attempt_is_not_that_of_before_the_start),
 		TEST(what_was_connecting_before_and_is_left_out_sends_nobody_elses_packets),
 		TEST(nor_does_one_whose_entry_is_gone),
