@@ -194,7 +194,7 @@ static struct flow *find_word(struct join *j, const struct flow *f)
 {
 	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple), *found = NULL;
 	bool connects = f->seen & FLOW_CONNECT;
-	uint64_t sent_after_ns = connects ? f->start_ns : f->sent_after_ns;
+	uint64_t sent_after_ns = connects ? f->start_ns : join_sent_after(j);
 
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
 		if (other == f || !is_entry_of(f, other->ct_id, other->ct_zone) ||
@@ -230,6 +230,18 @@ void entry_adopt(struct join *j, struct flow *f)
 		join_flow_free(j, from);
 	else
 		entry_forget(from);
+}
+
+void entry_sent_again(struct join *j, struct flow *f, const struct nflog_packet *packet)
+{
+	if (!packet->has_ct || packet->ct_id == f->ct_id || packet->ct_zone != f->ct_zone)
+		return;
+	if ((f->seen & (FLOW_CT_ID | FLOW_NEW | FLOW_DESTROY)) != FLOW_CT_ID || !f->ct_unconfirmed)
+		return;
+	entry_attached(j, f, packet->ct_id, packet->ct_zone, packet->ct_unconfirmed);
+	entry_adopt(j, f);
+	if (f->seen & FLOW_DESTROY)
+		join_look_later(j, f);
 }
 
 /* When its first packet can have been sent, at the earliest. Wall time. */

@@ -25,6 +25,10 @@ void entry_adopt(struct join *j, struct flow *f);
  * packet was read, is not its, and goes on as in entry_absorb(). */
 void entry_attached(struct join *j, struct flow *f, uint32_t id, uint16_t zone, bool unconfirmed);
 
+/* The flow's packet, sent again. Its first entry, if conntrack did not confirm it, went with a
+ * packet that was dropped on this host; this one made the next, whose word is the flow's. */
+void entry_sent_again(struct join *j, struct flow *f, const struct nflog_packet *packet);
+
 /* Whether what only conntrack has told of, or the dump of a start, is an entry that stood before a
  * packet was sent, which was after sent_after_ns (CLOCK_MONOTONIC); connects: it is a socket's
  * first. Such an entry is of an earlier connection with this tuple. */

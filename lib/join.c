@@ -414,6 +414,7 @@ void join_packet(struct join *j, const struct nflog_packet *packet)
 				f->tcp_seq = p->tcp_seq;
 			if (f->syn_retransmits < UINT16_MAX)
 				f->syn_retransmits++;
+			entry_sent_again(j, f, packet);
 		} else {
 			j->config.ledger->filtered++;
 		}

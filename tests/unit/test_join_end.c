@@ -264,6 +264,57 @@ static void expect_one(struct world *w, uint64_t bytes)
 	assert_int_equal(w->ended_bytes[1], bytes);
 }
 
+/* The entry of the first packet, which was dropped after it was logged, went with it. */
+static void the_entry_of_a_packet_sent_again_is_the_flows(void **state)
+{
+	struct world *w = *state;
+
+	for (int packets_first = 0; packets_first < 2; packets_first++) {
+		w->started = w->ended = 0;
+		settle(w, true);
+		packet_of_entry(w, 40000, 1, 101, 0);
+		wait_out(w);
+		if (packets_first)
+			packet_of_entry(w, 40000, 1, 102, 0);
+		tells(w, CT_NEW, 102, 0, 0);
+		tells(w, CT_DESTROY, 102, 0, 1000);
+		if (!packets_first)
+			packet_of_entry(w, 40000, 1, 102, 0);
+		wait_out(w);
+		expect_one(w, 1000);
+		assert_int_equal(w->reason[0], REASON_CLOSED);
+		wait_out(w);
+	}
+	assert_int_equal(w->ledger.retransmits, 2);
+	assert_int_equal(w->ledger.ends_uncertain, 0);
+}
+
+/* One that conntrack has confirmed stays, and so does one in another zone: there the same packet
+ * may have come by twice. */
+static void no_other_entry_is(void **state)
+{
+	struct world *w = *state;
+
+	for (uint16_t zone = 0; zone < 2; zone++) {
+		w->started = w->ended = 0;
+		settle(w, true);
+		packet_of_entry(w, 40000, 1, 101, 0);
+		if (!zone)
+			tells(w, CT_NEW, 101, 0, 0);
+		packet_of_entry(w, 40000, 1, 102, zone);
+		if (zone)
+			tells(w, CT_NEW, 101, 0, 0);
+		tells(w, CT_NEW, 102, zone, 0);
+		tells(w, CT_DESTROY, 102, zone, 2000);
+		wait_for(w, 500);
+		assert_int_equal(w->ended, 0);
+		tells(w, CT_DESTROY, 101, 0, 1000);
+		wait_out(w);
+		expect_one(w, 1000);
+		wait_out(w);
+	}
+}
+
 /* Its socket's address is another's by now, and what it did in between was lost. */
 static void a_connection_whose_answer_was_lost_ends_as_conntrack_says(void **state)
 {
@@ -791,6 +842,8 @@ int main(void)
 		TEST(an_unanswered_one_has_not_the_socket_of_the_next_with_its_tuple),
 		TEST(who_waited_on_after_the_last_syn_has_timed_out),
 		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
+		TEST(the_entry_of_a_packet_sent_again_is_the_flows),
+		TEST(no_other_entry_is),
 		TEST(a_connection_whose_answer_was_lost_ends_as_conntrack_says),
 		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),
 		TEST(what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us),
