@@ -307,14 +307,52 @@ static struct flow *nearest_flow(struct join *j, const struct ct_entry *entry)
 	return found;
 }
 
+/* Its packet came while the entry stood. Where packets come with their entries that is seen;
+ * elsewhere a NEW of its own would have been read. */
+static bool goes_on_in(const struct join *j, const struct flow *f, const struct ct_entry *entry)
+{
+	uint64_t stop_ns = entry->stop_real_ns ? entry->stop_real_ns : j->now_real_ns;
+
+	if (f->tuple.protocol != IPPROTO_TCP || !(f->seen & FLOW_PACKET) || f->seen & FLOW_NEW)
+		return false;
+	if (f->seen & FLOW_CT_ID)
+		return !f->ct_unconfirmed && sent_after_real_ns(f) <= stop_ns;
+	return !j->foreign_zone && f->start_ns > j->ct_lost_ns &&
+	       f->start_real_ns + NEW_IS_READ_NS <= stop_ns;
+}
+
+/* A tuple that is used again while its entry waits for a reply goes on in the same entry, and what
+ * became of that became of its last use: our rules log no packet of an entry that has its reply,
+ * others' may. A RST that comes soon can still be in answer to the use before. */
+static struct flow *last_use(struct join *j, const struct ct_entry *entry)
+{
+	struct flow *f = flow_by_tuple(j->config.flows, &entry->original), *last = NULL;
+
+	if (entry->kind != CT_DESTROY || !j->config.own_rules)
+		return NULL;
+	for (; f; f = flow_next_by_tuple(j->config.flows, f)) {
+		if (!lacks_entry(j, f, entry))
+			continue;
+		if (last && (f->seen & FLOW_ANSWERED ||
+			     (!(entry->status & IPS_ASSURED) &&
+			      f->start_real_ns + NEW_IS_READ_NS > last->start_real_ns)))
+			return NULL;
+		if (!last && goes_on_in(j, f, entry))
+			last = f;
+	}
+	return last;
+}
+
 /* To the flow whose packet came with this very entry; else, as conntrack's events of one tuple come
  * in order, to the oldest that still lacks it; chains are newest first. */
 static struct flow *conntrack_flow(struct join *j, const struct ct_entry *entry)
 {
-	struct flow *f, *found = NULL, *exact = NULL;
+	struct flow *f = last_use(j, entry), *found = NULL, *exact = NULL;
 	unsigned int count = 0;
 	bool lost = false;
 
+	if (f)
+		return f;
 	for (f = flow_by_tuple(j->config.flows, &entry->original); f;
 	     f = flow_next_by_tuple(j->config.flows, f)) {
 		if (!lacks_entry(j, f, entry))
@@ -467,19 +505,33 @@ static bool lives_on(struct join *j, struct flow *f, const struct ct_entry *entr
 	return true;
 }
 
-/* A tuple that is used again before conntrack has seen the RST of its last use goes on in the same
- * entry: no NEW comes for it, and the counters are of both. Nobody's, then. */
+/* Another use of the tuple whose entry f's was, too: that is known, or a NEW of its own would have
+ * been read. */
+static bool shared_with(const struct flow *f, const struct flow *other, uint64_t stop_ns)
+{
+	if (other == f || !(other->seen & FLOW_PACKET) ||
+	    other->seen & (FLOW_DESTROY | FLOW_UNTRACKED))
+		return false;
+	if (other->seen & FLOW_CT_ID)
+		return flow_has_entry(other) && is_entry_of(other, f->ct_id, f->ct_zone);
+	return !(other->seen & (FLOW_NEW | FLOW_ENDED)) &&
+	       other->start_real_ns + NEW_IS_READ_NS <= stop_ns;
+}
+
+/* The counters of an entry that several uses of the tuple went on in are of all of them. Nobody's,
+ * then. With it those are over that were before. */
 static void share_entry(struct join *j, struct flow *f, const struct ct_entry *entry)
 {
-	const uint32_t known = FLOW_NEW | FLOW_CT_ID | FLOW_DESTROY | FLOW_UNTRACKED | FLOW_ENDED;
 	uint64_t stop_ns = entry->stop_real_ns ? entry->stop_real_ns : j->now_real_ns;
 	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
 
 	for (; other; other = flow_next_by_tuple(j->config.flows, other)) {
-		if (other == f || !(other->seen & FLOW_PACKET) || other->seen & known ||
-		    other->start_real_ns + NEW_IS_READ_NS > stop_ns)
+		if (!shared_with(f, other, stop_ns))
 			continue;
+		f->seen |= FLOW_UNCOUNTED;
 		f->seen &= ~(uint32_t)FLOW_COUNTERS;
+		if (other->seen & FLOW_CT_ID && other->number > f->number)
+			continue;
 		other->seen |= FLOW_DESTROY;
 		join_look_later(j, other);
 	}
@@ -522,6 +574,7 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 		return;
 	}
 	entry_fill_last_word(j, f, entry);
+	share_entry(j, f, entry);
 	if (lives_on(j, f, entry)) {
 		f->seen &= ~(uint32_t)(FLOW_NEW | FLOW_CT_ID);
 		/* The next entry may not live to be assured. */
@@ -534,7 +587,6 @@ void join_conntrack(struct join *j, const struct ct_entry *entry)
 	f->seen |= FLOW_DESTROY;
 	if (tuple_is_datagram(&f->tuple) && entry->status & IPS_SEEN_REPLY)
 		f->seen |= FLOW_ANSWERED;
-	share_entry(j, f, entry);
 	estimate_end(j, f, entry);
 	if (f->seen & (FLOW_PACKET | FLOW_STARTED))
 		join_look_later(j, f);

@@ -315,6 +315,100 @@ static void no_other_entry_is(void **state)
 	}
 }
 
+/* A container's, with the entry that it came with, where the kernel gives it. */
+static void forwarded_in_entry(struct world *w, uint32_t seq, uint32_t id, bool unconfirmed)
+{
+	struct nflog_packet p = {
+		.packet = { .tuple = to_server(40000), .tcp_seq = seq,
+			    .tcp_flags = PACKET_TCP_SYN, .ports_known = true },
+		.prefix = "", .hook = NF_INET_FORWARD,
+		.has_ct = id, .ct_id = id, .ct_unconfirmed = unconfirmed,
+	};
+
+	join_packet(&w->join, &p);
+}
+
+/* Two attempts from one port; conntrack remembers the first, unanswered, when the second is
+ * made. */
+static void what_becomes_of_an_entry_became_of_its_last_use(void **state)
+{
+	struct world *w = *state;
+	struct tuple tuple = to_server(40000);
+	uint64_t second;
+
+	for (uint32_t id = 0; id <= 101; id += 101) {
+		w->started = w->ended = 0;
+		settle(w, true);
+		forwarded_in_entry(w, 1, id, true);
+		tells(w, CT_NEW, 101, 0, 0);
+		wait_for(w, 3000);
+		forwarded_in_entry(w, 2, id, false);
+		wait_for(w, 1500);
+		assert_int_equal(w->started, 2);
+		assert_int_equal(w->ended, 0);
+		second = flow_by_tuple(w->flows, &tuple)->number;
+		tells(w, CT_DESTROY, 101, 0, 2000);
+		wait_out(w);
+		assert_int_equal(w->ended, 2);
+		assert_int_equal(w->reason[0], REASON_NONE);
+		assert_int_equal(w->reason[1], REASON_CLOSED);
+		assert_int_equal(w->ended_number, second);
+		assert_true(w->ended_answered);
+		assert_int_equal(w->ended_bytes[1] + w->ended_bytes[2], 0);
+		assert_int_equal(flow_count(w->flows), 0);
+	}
+	assert_int_equal(w->ledger.ends_uncertain, 0);
+}
+
+/* Its packet came with the entry, and the next, which had one of its own, did not. */
+static void an_end_is_not_that_of_a_later_entrys_use(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	forwarded_in_entry(w, 1, 101, true);
+	tells(w, CT_NEW, 101, 0, 0);
+	wait_for(w, 3000);
+	forwarded_in_entry(w, 2, 101, true);	/* that comes to lie in the same place */
+	tells(w, CT_DESTROY, 101, 0, 1000);
+	tells(w, CT_NEW, 101, 0, 0);
+	wait_out(w);
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ended_bytes[1], 1000);
+	tells(w, CT_DESTROY, 101, 0, 2000);
+	wait_out(w);
+	assert_int_equal(w->ended, 2);
+	assert_int_equal(w->ended_bytes[2], 2000);
+}
+
+/* A RST in answer to the second, at once; or to the first, if that was sent a moment before. */
+static void a_refusal_of_two_uses_is_not_taken_for_either_ones(void **state)
+{
+	struct world *w = *state;
+	struct ct_entry entry = {
+		.kind = CT_DESTROY, .original = to_server(40000), .id = 101, .has_counters = true,
+		.packets = { 2, 1 }, .bytes = { 120, 40 }, .has_tcp_state = true,
+		.tcp_state = TCP_CONNTRACK_CLOSE,
+	};
+
+	entry.reply = tuple_reverse(&entry.original);
+	for (int ms = 3000; ms > 0; ms -= 2990) {
+		w->started = w->ended = 0;
+		settle(w, true);
+		forwarded_in_entry(w, 1, 101, true);
+		tells(w, CT_NEW, 101, 0, 0);
+		wait_for(w, ms);
+		forwarded_in_entry(w, 2, 101, false);
+		wait_for(w, 10);
+		join_conntrack(&w->join, &entry);
+		wait_out(w);
+		assert_int_equal(w->ended, ms == 3000 ? 2 : 1);
+		for (unsigned int i = 0; i < w->ended; i++)
+			assert_int_equal(w->reason[i], REASON_NONE);
+		assert_int_equal(w->ended_bytes[1] + w->ended_bytes[2], 0);
+	}
+}
+
 /* Its socket's address is another's by now, and what it did in between was lost. */
 static void a_connection_whose_answer_was_lost_ends_as_conntrack_says(void **state)
 {
@@ -844,6 +938,9 @@ int main(void)
 		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
 		TEST(the_entry_of_a_packet_sent_again_is_the_flows),
 		TEST(no_other_entry_is),
+		TEST(what_becomes_of_an_entry_became_of_its_last_use),
+		TEST(an_end_is_not_that_of_a_later_entrys_use),
+		TEST(a_refusal_of_two_uses_is_not_taken_for_either_ones),
 		TEST(a_connection_whose_answer_was_lost_ends_as_conntrack_says),
 		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),
 		TEST(what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us),
