@@ -6,6 +6,7 @@
 #include "nl.h"
 #include "procfs.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <libnetfilter_conntrack/libnetfilter_conntrack.h>
@@ -323,7 +324,7 @@ static int read_found(const struct nlmsghdr *nlh, void *data)
 		       ct_message_parse(entry, nlh) : 0;
 }
 
-int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
+int ct_lookup(struct ct *ct, const struct tuple *original, uint16_t zone, struct ct_entry *out)
 {
 	struct ct_entry found = { 0 };
 	uint8_t buf[512];
@@ -336,6 +337,8 @@ int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
 	nfg->nfgen_family = original->family;
 	nfg->version = NFNETLINK_V0;
 	put_tuple(nlh, original);
+	if (zone)
+		mnl_attr_put_u16(nlh, CTA_ZONE, htons(zone));
 	err = nl_request(&ct->dump, nlh, read_found, &found);
 	if (!err && !found.original.family)
 		err = -EBADMSG;

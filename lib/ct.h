@@ -70,9 +70,10 @@ int ct_dump(struct ct *ct, ct_handler *handler, void *data);
  * anew. */
 int ct_dump_part(struct ct *ct, ct_handler *handler, void *data);
 
-/* Asks for the entry of one original tuple in zone 0. Returns 0 (fills *out if not NULL), -ENOENT
- * if there is none, or another -errno. Microseconds; needs CAP_NET_ADMIN. */
-int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out);
+/* Asks for the entry of one original tuple in a zone, 0 being the default zone. Returns 0 (fills
+ * *out if not NULL), -ENOENT if there is none, or another -errno. Microseconds; needs
+ * CAP_NET_ADMIN. */
+int ct_lookup(struct ct *ct, const struct tuple *original, uint16_t zone, struct ct_entry *out);
 
 const struct ct_stats *ct_stats(const struct ct *ct);
 void ct_close(struct ct *ct);

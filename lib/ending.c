@@ -74,7 +74,8 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 	    !(f->seen & (FLOW_NEW | FLOW_DESTROY)))
 		signs->entry_exists = may_be_elsewhere(j, f) || conntrack_knows(j, f) ||
 				      join_confirmed_since(j, &f->tuple, f->start_ns) ||
-				      ct_lookup(j->config.ct, &f->tuple, NULL) != -ENOENT;
+				      ct_lookup(j->config.ct, &f->tuple, f->ct_zone,
+						NULL) != -ENOENT;
 	if ((f->seen & (FLOW_DESTROY | FLOW_TCP_STATE | FLOW_REMOVED)) == FLOW_DESTROY &&
 	    fate_answered(f) && f->tuple.protocol == IPPROTO_TCP)
 		signs->socket_open = is_open(j, f);
@@ -172,7 +173,8 @@ static bool may_be_answered(struct join *j, const struct flow *f)
 		return false;
 	if (!j->config.ct)
 		return f->seen & FLOW_NEW;
-	return ct_lookup(j->config.ct, &f->tuple, &entry) != 0 || entry.status & IPS_SEEN_REPLY;
+	return ct_lookup(j->config.ct, &f->tuple, f->ct_zone, &entry) != 0 ||
+	       entry.status & IPS_SEEN_REPLY;
 }
 
 /* Its first packet is not sent again. All that is wanted of one that a filter leaves out. */

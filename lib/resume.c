@@ -204,7 +204,7 @@ static bool is_still_that(struct join *j, const struct flow *f)
 		return false;
 	if (f->seen & FLOW_DESTROY)
 		return true;
-	err = ct_lookup(j->config.ct, &f->tuple, &entry);
+	err = ct_lookup(j->config.ct, &f->tuple, f->ct_zone, &entry);
 	return err ? err != -ENOENT : entry.id == f->ct_id;
 }
 
@@ -291,7 +291,7 @@ static void look_after(struct join *j, struct flow *f)
 		f->waited = 3;
 		return;
 	}
-	stands = j->config.ct && ct_lookup(j->config.ct, &f->tuple, &entry) == 0 &&
+	stands = j->config.ct && ct_lookup(j->config.ct, &f->tuple, f->ct_zone, &entry) == 0 &&
 		 f->seen & FLOW_CT_ID && entry.id == f->ct_id;
 	if (stands && datagram)
 		return;

@@ -10,7 +10,8 @@
  * socket lives, the entry was removed under it (conntrack -F), and what it had counted is not known
  * any more. Else it is over: it ends with what is sure, without bytes.
  *
- * Limits: entries in another zone than 0 are not looked up; their flows wait for their sockets.
+ * Limits: where the NEW is lost and packets come without their entries nobody knows the zone: those
+ * are looked up in zone 0.
  */
 #include "resync.h"
 #include "entry.h"
@@ -50,14 +51,13 @@ void resync_begin(struct join *j)
 static bool may_be_concerned(const struct join *j, const struct flow *f)
 {
 	return f->seen & FLOW_STARTED && f->seen & (FLOW_PACKET | FLOW_RESUMED) &&
-	       !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED)) && f->ct_zone == 0 &&
-	       f->packet_ns <= j->ct_lost_ns;
+	       !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED)) && f->packet_ns <= j->ct_lost_ns;
 }
 
 static void ask(struct join *j, struct flow *f)
 {
 	struct ct_entry entry;
-	int err = ct_lookup(j->config.ct, &f->tuple, &entry);
+	int err = ct_lookup(j->config.ct, &f->tuple, f->ct_zone, &entry);
 
 	if (err && err != -ENOENT)
 		return;

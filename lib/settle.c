@@ -82,7 +82,7 @@ static void recheck_closed(struct join *j, struct flow *f)
 		join_flow_free(j, f);
 		return;
 	}
-	if (!j->config.ct || ct_lookup(j->config.ct, &f->tuple, &entry) != 0) {
+	if (!j->config.ct || ct_lookup(j->config.ct, &f->tuple, f->ct_zone, &entry) != 0) {
 		f->seen |= FLOW_CT_LOST;
 		join_end(j, f);
 	} else if (f->seen & FLOW_REMOVED && f->seen & FLOW_CT_ID && f->ct_id == entry.id) {

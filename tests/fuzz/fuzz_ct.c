@@ -87,10 +87,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	assert(ct_open(&ct, protocols, sizeof(protocols), 1 << 20) == 0);
 	if (read_events(ct, &messages) == 0) {
 		memset(&found, 0xa5, sizeof(found));
-		if (ct_lookup(ct, &tuple, &found) == 0)
+		if (ct_lookup(ct, &tuple, 0, &found) == 0)
 			check(&found, &dumped);
 		tuple.family = AF_INET;
-		ct_lookup(ct, &tuple, NULL);
+		ct_lookup(ct, &tuple, 1, NULL);
 		ct_dump(ct, check_wanted, &dumped);
 		/* As long as nothing is queued there is more to come. */
 		for (int i = 0; i < 4 && ct_dump_part(ct, check_wanted, &dumped) == 1; i++)

@@ -126,7 +126,7 @@ static void a_tuple_tried_again_has_the_entry_of_its_last_attempt(void **state)
 	assert_int_equal(w->entries[0].kind, CT_NEW);
 	close(attempt(NOBODY4, 40000, SOCK_NONBLOCK, &error));
 	expect_no_more(w);
-	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, &found), 0);
+	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, 0, &found), 0);
 	assert_int_equal(found.id, w->entries[0].id);
 }
 
@@ -173,7 +173,7 @@ static bool in_time_wait(struct world *w)
 {
 	struct ct_entry found;
 
-	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, &found), 0);
+	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, 0, &found), 0);
 	return found.has_tcp_state && found.tcp_state == TCP_CONNTRACK_TIME_WAIT;
 }
 
@@ -248,7 +248,7 @@ static void a_handshake_makes_the_entry_assured_before_a_byte_is_sent(void **sta
 	struct ct_entry found;
 
 	expect(w, 1);
-	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, &found), 0);
+	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, 0, &found), 0);
 	assert_true(found.status & IPS_ASSURED);
 	close(fd);
 	close(listener);
@@ -263,7 +263,7 @@ static void who_gives_up_before_an_answer_leaves_the_entry_unclosed(void **state
 	netns_run("ip neigh replace " NOBODY4 " lladdr 02:00:00:00:00:99 dev eth0");
 	close(attempt(NOBODY4, 0, SOCK_NONBLOCK, &error));
 	expect(w, 1);
-	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, &found), 0);
+	assert_int_equal(ct_lookup(w->ct, &w->entries[0].original, 0, &found), 0);
 	assert_true(found.has_tcp_state);
 	assert_int_equal(found.tcp_state, TCP_CONNTRACK_SYN_SENT);
 	assert_false(found.status & IPS_SEEN_REPLY);

@@ -60,9 +60,9 @@ int ct_dump_part(struct ct *ct, ct_handler *handler, void *data)
 	return 0;
 }
 
-int ct_lookup(struct ct *ct, const struct tuple *original, struct ct_entry *out)
+int ct_lookup(struct ct *ct, const struct tuple *original, uint16_t zone, struct ct_entry *out)
 {
-	if (!ct->stands || !tuple_equal(&ct->entry.original, original))
+	if (!ct->stands || ct->entry.zone != zone || !tuple_equal(&ct->entry.original, original))
 		return -ENOENT;
 	if (out)
 		*out = ct->entry;
