@@ -15,8 +15,9 @@
 #include <linux/netfilter/nf_conntrack_common.h>
 #include <netinet/tcp.h>
 
-/* Of one tuple. */
+/* Of one tuple: those that have ended, and those that have not. */
 #define ENDED_MAX 32
+#define OPEN_MAX 32
 
 static bool conntrack_will_tell(const struct join *j, const struct flow *f)
 {
@@ -141,6 +142,27 @@ void join_end(struct join *j, struct flow *f)
 		j->config.ledger->ended++;
 	j->config.end(f, j->config.data);
 	retire(j, f);
+}
+
+void ending_crowd_out(struct join *j, const struct flow *f)
+{
+	struct flow *other, *oldest = NULL;
+	unsigned int count = 0;
+
+	if (!(f->indexed & FLOW_BY_TUPLE))
+		return;
+	for (other = flow_next_by_tuple(j->config.flows, f); other;
+	     other = flow_next_by_tuple(j->config.flows, other)) {
+		if ((other->seen & (FLOW_STARTED | FLOW_ENDED)) != FLOW_STARTED ||
+		    other->ct_zone != f->ct_zone)
+			continue;
+		oldest = other;
+		count++;
+	}
+	if (count < OPEN_MAX)
+		return;
+	oldest->seen |= FLOW_CT_LOST;
+	join_end(j, oldest);
 }
 
 /* Over, but the trace has not told why yet: conntrack hears of a RST just before the socket does,

@@ -11,4 +11,10 @@
  * patient: an explanation that is due may be waited for. */
 void ending_follow(struct join *j, struct flow *f, bool patient);
 
+/* A tuple has one use at a time in each network namespace and zone. Before one more starts, the
+ * oldest of very many ends as uncertain: whoever sends SYNs of one tuple on and on, each with
+ * another number, would make as many flows of it as he likes, and each packet walks past all of
+ * them. */
+void ending_crowd_out(struct join *j, const struct flow *f);
+
 #endif

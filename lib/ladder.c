@@ -50,6 +50,7 @@ static void start(struct join *j, struct flow *f, enum owner_rung rung)
 		f->answer_ns = 0;
 	f->owner = (uint8_t)rung;
 	f->seen |= FLOW_STARTED;
+	ending_crowd_out(j, f);
 	if (f->ct_zone)
 		j->foreign_zone = true;
 	if (join_filtered(j, f)) {

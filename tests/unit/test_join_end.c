@@ -649,6 +649,28 @@ static void a_flood_of_one_tuple_makes_no_chain(void **state)
 	assert_int_equal(flow_count(w->flows), 1);
 }
 
+/* The same with SYNs that are forwarded, each with another number. */
+static void nor_does_one_of_packets(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	for (uint32_t seq = 1; seq <= 1000; seq++) {
+		w->started = w->ended = 0;
+		forwarded(w, 40000, seq);
+		settle(w, true);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->seq[0], seq);
+		assert_int_equal(w->ended, seq > 32);
+		assert_in_range(flow_count(w->flows), 1, 66);
+	}
+	look_again(w);
+	assert_int_equal(flow_count(w->flows), 32);
+	assert_int_equal(w->ledger.started, 1000);
+	assert_int_equal(w->ledger.ended, 968);
+	assert_int_equal(w->ledger.ends_uncertain, 968);
+}
+
 static void error(struct world *w, uint16_t sport, int number)
 {
 	struct perf_event event = {
@@ -951,6 +973,7 @@ int main(void)
 		TEST(the_first_word_is_the_first_packets),
 		TEST(a_datagram_keeps_its_answer),
 		TEST(a_flood_of_one_tuple_makes_no_chain),
+		TEST(nor_does_one_of_packets),
 		TEST(what_has_ended_is_not_kept_by_the_thousands),
 		TEST(an_error_is_not_that_of_an_attempt_which_had_its_own),
 		TEST(a_word_of_long_ago_is_none),
