@@ -238,6 +238,11 @@ void entry_sent_again(struct join *j, struct flow *f, const struct nflog_packet 
 		return;
 	if ((f->seen & (FLOW_CT_ID | FLOW_NEW | FLOW_DESTROY)) != FLOW_CT_ID || !f->ct_unconfirmed)
 		return;
+	/* Two at once make two entries, and the kernel confirms one for both, nobody knows which. */
+	if (tuple_is_datagram(&f->tuple)) {
+		entry_forget(f);
+		return;
+	}
 	entry_attached(j, f, packet->ct_id, packet->ct_zone, packet->ct_unconfirmed);
 	entry_adopt(j, f);
 	if (f->seen & FLOW_DESTROY)
@@ -512,14 +517,16 @@ static bool shared_with(const struct flow *f, const struct flow *other, uint64_t
 	if (other == f || !(other->seen & FLOW_PACKET) ||
 	    other->seen & (FLOW_DESTROY | FLOW_UNTRACKED))
 		return false;
+	/* Two that began are two, though one may lie where the other did: then they have one id. */
 	if (other->seen & FLOW_CT_ID)
-		return flow_has_entry(other) && is_entry_of(other, f->ct_id, f->ct_zone);
+		return flow_has_entry(other) && is_entry_of(other, f->ct_id, f->ct_zone) &&
+		       !(f->seen & other->seen & FLOW_NEW) && sent_after_real_ns(other) <= stop_ns;
 	return !(other->seen & (FLOW_NEW | FLOW_ENDED)) &&
 	       other->start_real_ns + NEW_IS_READ_NS <= stop_ns;
 }
 
 /* The counters of an entry that several uses of the tuple went on in are of all of them. Nobody's,
- * then. With it those are over that were before. */
+ * then. With it all of them are over. */
 static void share_entry(struct join *j, struct flow *f, const struct ct_entry *entry)
 {
 	uint64_t stop_ns = entry->stop_real_ns ? entry->stop_real_ns : j->now_real_ns;
@@ -530,8 +537,6 @@ static void share_entry(struct join *j, struct flow *f, const struct ct_entry *e
 			continue;
 		f->seen |= FLOW_UNCOUNTED;
 		f->seen &= ~(uint32_t)FLOW_COUNTERS;
-		if (other->seen & FLOW_CT_ID && other->number > f->number)
-			continue;
 		other->seen |= FLOW_DESTROY;
 		join_look_later(j, other);
 	}

@@ -315,6 +315,26 @@ static void no_other_entry_is(void **state)
 	}
 }
 
+/* Two at once bring an entry each, of which the kernel confirms one, for both. */
+static void of_two_datagrams_either_ones_entry_is_the_flows(void **state)
+{
+	struct world *w = *state;
+
+	server.protocol = IPPROTO_UDP;
+	for (uint32_t id = 101; id <= 102; id++) {
+		w->started = w->ended = 0;
+		settle(w, true);
+		packet_of_entry(w, 40000, 1, 101, 0);
+		packet_of_entry(w, 40000, 1, 102, 0);
+		tells(w, CT_NEW, id, 0, 0);
+		wait_for(w, 500);
+		tells(w, CT_DESTROY, id, 0, 1000);
+		wait_out(w);
+		expect_one(w, 1000);
+		wait_out(w);
+	}
+}
+
 /* A container's, with the entry that it came with, where the kernel gives it. */
 static void forwarded_in_entry(struct world *w, uint32_t seq, uint32_t id, bool unconfirmed)
 {
@@ -402,11 +422,38 @@ static void a_refusal_of_two_uses_is_not_taken_for_either_ones(void **state)
 		wait_for(w, 10);
 		join_conntrack(&w->join, &entry);
 		wait_out(w);
-		assert_int_equal(w->ended, ms == 3000 ? 2 : 1);
+		assert_int_equal(w->ended, 2);
 		for (unsigned int i = 0; i < w->ended; i++)
 			assert_int_equal(w->reason[i], REASON_NONE);
 		assert_int_equal(w->ended_bytes[1] + w->ended_bytes[2], 0);
 	}
+}
+
+/* The second lies where the first did, whose end was lost. */
+static void two_entries_of_one_id_are_two(void **state)
+{
+	struct world *w = *state;
+	struct ct_entry entry = {
+		.kind = CT_DESTROY, .original = to_server(40000), .id = 101, .has_counters = true,
+		.packets = { 2, 1 }, .bytes = { 1000, 40 }, .has_timestamps = true,
+		.status = IPS_ASSURED | IPS_SEEN_REPLY,
+	};
+
+	entry.reply = tuple_reverse(&entry.original);
+	settle(w, true);
+	for (uint32_t seq = 1; seq <= 2; seq++) {
+		entry.start_real_ns = w->now_ns;
+		forwarded_in_entry(w, seq, 101, true);
+		tells(w, CT_NEW, 101, 0, 0);
+		wait_for(w, 3000);
+		if (seq == 1)
+			join_conntrack_lost(&w->join, w->now_ns);
+	}
+	entry.stop_real_ns = w->now_ns;
+	join_conntrack(&w->join, &entry);
+	wait_out(w);
+	assert_int_equal(w->started, 2);
+	assert_int_equal(w->ended_bytes[2], 1000);
 }
 
 /* Its socket's address is another's by now, and what it did in between was lost. */
@@ -960,9 +1007,11 @@ int main(void)
 		TEST(conntracks_word_goes_to_the_flow_whose_packet_came_with_the_entry),
 		TEST(the_entry_of_a_packet_sent_again_is_the_flows),
 		TEST(no_other_entry_is),
+		TEST(of_two_datagrams_either_ones_entry_is_the_flows),
 		TEST(what_becomes_of_an_entry_became_of_its_last_use),
 		TEST(an_end_is_not_that_of_a_later_entrys_use),
 		TEST(a_refusal_of_two_uses_is_not_taken_for_either_ones),
+		TEST(two_entries_of_one_id_are_two),
 		TEST(a_connection_whose_answer_was_lost_ends_as_conntrack_says),
 		TEST(what_a_slow_drain_reads_last_is_of_what_the_next_one_sees_begin),
 		TEST(what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us),
