@@ -201,6 +201,22 @@ signal.pause()' 2>"$work/client"
 	kill -KILL "$pid" "${children[-2]}"
 }
 
+# The first packet after a start wakes us, and has not stood in a queue.
+after_a_silence()
+{
+	mode="no trace"
+	collector_start --events start --protocols udp --trace off || return
+	sleep 1
+	held "a datagram after a silence" "$python" -c '
+import os, socket, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.connect((os.environ["PEER4"], int(os.environ["PORT"])))
+s.send(b"x")
+time.sleep(60)' && says "a datagram after a silence" '[.nfwho.owner, .process.pid]' "[\"socket\",$pid]"
+	kill -KILL "$pid"
+	collector_stop
+}
+
 all()
 {
 	mode=$1
@@ -225,4 +241,5 @@ serve {1001..1020}
 all trace --trace on
 serve {1021..1040}
 all "no trace" --trace off
+after_a_silence
 finish
