@@ -280,7 +280,7 @@ static bool take_holder(struct join *j, struct flow *f, const struct candidates 
 		if (!connect->process)
 			continue;
 		holds = owner_holds(j->config.owner, connect->process->pid, query.inode);
-		if (holds == -EAGAIN || (holds == 1 && holder))
+		if ((holds < 0 && holds != -ENOENT && holds != -ESRCH) || (holds == 1 && holder))
 			return false;
 		if (holds == 1)
 			holder = connect;
