@@ -390,7 +390,10 @@ static void check_group(struct collector *c)
 
 void guard_check(struct collector *c)
 {
+	struct guard *g = &c->guard;
+
 	check_group(c);
-	if (c->guard.ruleset)
-		c->guard.retry_ns = c->join.now_ns;
+	if (!g->ruleset)
+		return;
+	g->retry_ns = c->join.now_ns > g->inspect_ns ? c->join.now_ns : g->inspect_ns;
 }
