@@ -393,7 +393,8 @@ void guard_check(struct collector *c)
 	struct guard *g = &c->guard;
 
 	check_group(c);
-	if (!g->ruleset)
-		return;
-	g->retry_ns = c->join.now_ns > g->inspect_ns ? c->join.now_ns : g->inspect_ns;
+	if (g->ruleset && c->join.now_ns >= g->inspect_ns)
+		inspect(c);
+	else if (g->ruleset)
+		g->retry_ns = g->inspect_ns;
 }
