@@ -395,6 +395,4 @@ void guard_check(struct collector *c)
 	check_group(c);
 	if (g->ruleset && c->join.now_ns >= g->inspect_ns)
 		inspect(c);
-	else if (g->ruleset)
-		g->retry_ns = g->inspect_ns;
 }

@@ -55,8 +55,8 @@ void guard_settle(struct collector *c);
 /* When guard_settle() has something to do; UINT64_MAX: never. */
 uint64_t guard_next_ns(const struct guard *g);
 
-/* Asks for what no event tells, which is rare: whether the group is still ours, and whether
- * the rules stand: now, or when it may be looked for again. */
+/* Asks for what no event tells, which is rare: whether the group is still ours, and, unless that
+ * was looked for a short while ago, whether the rules stand. */
 void guard_check(struct collector *c);
 
 #endif
