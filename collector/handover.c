@@ -24,6 +24,7 @@
  * may have written some of these: the loss is never more than what is told.
  */
 #include "handover.h"
+#include "log.h"
 
 #include "open_flows.h"
 #include "perf.h"
@@ -126,6 +127,15 @@ static bool same_rules(const struct account *a, const struct account *b)
 	       a->loopback == b->loopback && a->conntrack == b->conntrack;
 }
 
+static int make_file(const char *name, const char *what)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC);
+
+	if (fd < 0)
+		log_warning("the next run cannot be told %s: %s", what, strerror(errno));
+	return fd;
+}
+
 void handover_open(struct handover *h, const struct options *options)
 {
 	int fd;
@@ -145,9 +155,9 @@ void handover_open(struct handover *h, const struct options *options)
 		memset(&h->account, 0, sizeof(h->account));
 	h->same_rules = h->received && same_rules(&h->account, &h->own);
 	if (h->kept && fd < 0)
-		h->fds[HANDOVER_ACCOUNT] = memfd_create("nfwho-account", MFD_CLOEXEC);
+		h->fds[HANDOVER_ACCOUNT] = make_file("nfwho-account", "what it counted");
 	if (h->kept && h->fds[HANDOVER_FLOWS] < 0)
-		h->fds[HANDOVER_FLOWS] = memfd_create("nfwho-flows", MFD_CLOEXEC);
+		h->fds[HANDOVER_FLOWS] = make_file("nfwho-flows", "what is open");
 }
 
 static void close_counters(struct handover *h)
@@ -249,13 +259,18 @@ FILE *handover_write_flows(struct handover *h)
 	return file;
 }
 
-void handover_note(const struct handover *h, const struct account_sums *sums)
+void handover_note(struct handover *h, const struct account_sums *sums)
 {
 	int fd = h->fds[HANDOVER_ACCOUNT];
 	struct account account = h->own;
+	bool failed;
 
 	account.sums = *sums;
-	/* On failure the next run finds what was noted before, and takes the rest for lost. */
-	if (fd >= 0 && pwrite(fd, &account, sizeof(account), 0) < 0)
+	if (fd < 0)
 		return;
+	failed = pwrite(fd, &account, sizeof(account), 0) != (ssize_t)sizeof(account);
+	if (failed && !h->note_failed)
+		log_warning("noting what was counted, for the next run: %s; it takes what came since "
+			    "for lost", strerror(errno));
+	h->note_failed = failed;
 }

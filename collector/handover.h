@@ -55,6 +55,7 @@ struct handover {
 	bool kept;			/* it keeps what we give it */
 	bool received;			/* the account of an earlier run is there */
 	bool same_rules;		/* and it was one with these rules */
+	bool note_failed;		/* said already */
 	struct account account;		/* of the earlier run */
 	struct account own;		/* of this one, but for its sums */
 };
@@ -88,6 +89,6 @@ ssize_t handover_read_flows(struct handover *h, void **list);
 FILE *handover_write_flows(struct handover *h);
 
 /* For the next run, however this one ends: after each drain, and at the end. */
-void handover_note(const struct handover *h, const struct account_sums *sums);
+void handover_note(struct handover *h, const struct account_sums *sums);
 
 #endif

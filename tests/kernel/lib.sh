@@ -276,6 +276,7 @@ gone()
 {
 	local stat
 
+	[[ $1 ]] || return 0
 	{ read -r stat <"/proc/$1/stat"; } 2>/dev/null || return 0
 	[[ ${stat##*) } == Z* ]]
 }
