@@ -82,23 +82,40 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 		signs->socket_open = is_open(j, f);
 }
 
+typedef bool older_kind(const struct flow *f, const struct flow *older);
+
+/* How many with f's tuple are older and of this kind, and the oldest of them. */
+static unsigned int count_older(struct join *j, const struct flow *f, older_kind *is_counted,
+				struct flow **oldest)
+{
+	struct flow *older;
+	unsigned int count = 0;
+
+	if (!(f->indexed & FLOW_BY_TUPLE))
+		return 0;
+	for (older = flow_next_by_tuple(j->config.flows, f); older;
+	     older = flow_next_by_tuple(j->config.flows, older)) {
+		if (!is_counted(f, older))
+			continue;
+		*oldest = older;
+		count++;
+	}
+	return count;
+}
+
+static bool has_ended(const struct flow *f, const struct flow *older)
+{
+	(void)f;
+	return older->seen & FLOW_ENDED;
+}
+
 /* A few explain as much as thousands, which one process makes within seconds if it connects from
  * the same port again and again; and all that is read of that tuple would walk past them. */
 static void free_older(struct join *j, const struct flow *f)
 {
-	struct flow *other, *oldest = NULL;
-	unsigned int count = 0;
+	struct flow *oldest;
 
-	if (!(f->indexed & FLOW_BY_TUPLE))
-		return;
-	for (other = flow_next_by_tuple(j->config.flows, f); other;
-	     other = flow_next_by_tuple(j->config.flows, other)) {
-		if (!(other->seen & FLOW_ENDED))
-			continue;
-		oldest = other;
-		count++;
-	}
-	if (count > ENDED_MAX)
+	if (count_older(j, f, has_ended, &oldest) > ENDED_MAX)
 		join_flow_free(j, oldest);
 }
 
@@ -144,22 +161,17 @@ void join_end(struct join *j, struct flow *f)
 	retire(j, f);
 }
 
+static bool is_open_in_its_zone(const struct flow *f, const struct flow *older)
+{
+	return (older->seen & (FLOW_STARTED | FLOW_ENDED)) == FLOW_STARTED &&
+	       older->ct_zone == f->ct_zone;
+}
+
 void ending_crowd_out(struct join *j, const struct flow *f)
 {
-	struct flow *other, *oldest = NULL;
-	unsigned int count = 0;
+	struct flow *oldest;
 
-	if (!(f->indexed & FLOW_BY_TUPLE))
-		return;
-	for (other = flow_next_by_tuple(j->config.flows, f); other;
-	     other = flow_next_by_tuple(j->config.flows, other)) {
-		if ((other->seen & (FLOW_STARTED | FLOW_ENDED)) != FLOW_STARTED ||
-		    other->ct_zone != f->ct_zone)
-			continue;
-		oldest = other;
-		count++;
-	}
-	if (count < OPEN_MAX)
+	if (count_older(j, f, is_open_in_its_zone, &oldest) < OPEN_MAX)
 		return;
 	oldest->seen |= FLOW_CT_LOST;
 	join_end(j, oldest);
