@@ -747,6 +747,26 @@ static struct process *begins(struct world *w)
 	return process_get(w->processes, pid);
 }
 
+/* A process that begins 300 ms after all packets were read, and 50 ms ago. */
+static struct process *began_meanwhile(struct world *w)
+{
+	struct process *p;
+
+	server.protocol = IPPROTO_UDP;
+	settle(w, true);
+	pass(w, 300 * MS);
+	p = begins(w);
+	pass(w, 50 * MS);
+	return p;
+}
+
+static void has_its_user_alone(struct world *w)
+{
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->rung[0], OWNER_UID);
+	assert_int_equal(w->owner_pid[0], 0);
+}
+
 static void a_datagram_is_not_sent_by_who_began_after_it(void **state)
 {
 	struct world *w = *state;
@@ -756,27 +776,18 @@ static void a_datagram_is_not_sent_by_who_began_after_it(void **state)
 	packet(w, 40000, 1);
 	pass(w, 50 * MS);
 	is_held_by(w, begins(w));
-	assert_int_equal(w->started, 1);
-	assert_int_equal(w->rung[0], OWNER_UID);
-	assert_int_equal(w->owner_pid[0], 0);
+	has_its_user_alone(w);
 }
 
 /* When it was sent nobody knows, but for that which has woken us. */
 static void nor_by_who_began_while_it_stood_in_the_queue(void **state)
 {
 	struct world *w = *state;
-	struct process *p;
+	struct process *p = began_meanwhile(w);
 
-	server.protocol = IPPROTO_UDP;
-	settle(w, true);
-	pass(w, 300 * MS);
-	p = begins(w);
-	pass(w, 50 * MS);
 	packet(w, 40000, 1);
 	is_held_by(w, p);
-	assert_int_equal(w->started, 1);
-	assert_int_equal(w->rung[0], OWNER_UID);
-	assert_int_equal(w->owner_pid[0], 0);
+	has_its_user_alone(w);
 }
 
 static void but_by_who_was_there_before(void **state)
@@ -795,13 +806,8 @@ static void but_by_who_was_there_before(void **state)
 static void a_datagram_that_wakes_us_was_sent_just_now(void **state)
 {
 	struct world *w = *state;
-	struct process *p;
+	struct process *p = began_meanwhile(w);
 
-	server.protocol = IPPROTO_UDP;
-	settle(w, true);
-	pass(w, 300 * MS);
-	p = begins(w);
-	pass(w, 50 * MS);
 	w->join.slept_ns = 350 * MS;
 	packet(w, 40000, 1);
 	is_held_by(w, p);

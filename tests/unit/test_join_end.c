@@ -380,6 +380,20 @@ static void what_becomes_of_an_entry_became_of_its_last_use(void **state)
 	assert_int_equal(w->ledger.ends_uncertain, 0);
 }
 
+static void only_the_first_has_ended(const struct world *w)
+{
+	assert_int_equal(w->ended, 1);
+	assert_int_equal(w->ended_bytes[1], 1000);
+}
+
+static void the_second_ends_with_entry(struct world *w, uint32_t id)
+{
+	tells(w, CT_DESTROY, id, 0, 2000);
+	wait_out(w);
+	assert_int_equal(w->ended, 2);
+	assert_int_equal(w->ended_bytes[2], 2000);
+}
+
 /* Its packet came with the entry, and the next, which had one of its own, did not. */
 static void an_end_is_not_that_of_a_later_entrys_use(void **state)
 {
@@ -393,12 +407,8 @@ static void an_end_is_not_that_of_a_later_entrys_use(void **state)
 	tells(w, CT_DESTROY, 101, 0, 1000);
 	tells(w, CT_NEW, 101, 0, 0);
 	wait_out(w);
-	assert_int_equal(w->ended, 1);
-	assert_int_equal(w->ended_bytes[1], 1000);
-	tells(w, CT_DESTROY, 101, 0, 2000);
-	wait_out(w);
-	assert_int_equal(w->ended, 2);
-	assert_int_equal(w->ended_bytes[2], 2000);
+	only_the_first_has_ended(w);
+	the_second_ends_with_entry(w, 101);
 }
 
 /* A RST in answer to the second, at once; or to the first, if that was sent a moment before. */
@@ -642,12 +652,8 @@ static void the_first_word_is_the_first_packets(void **state)
 	packet(w, 40000, 2);
 	wait_for(w, 600);
 	assert_int_equal(w->started, 2);
-	assert_int_equal(w->ended, 1);
-	assert_int_equal(w->ended_bytes[1], 1000);
-	tells(w, CT_DESTROY, 102, 0, 2000);
-	wait_out(w);
-	assert_int_equal(w->ended, 2);
-	assert_int_equal(w->ended_bytes[2], 2000);
+	only_the_first_has_ended(w);
+	the_second_ends_with_entry(w, 102);
 }
 
 /* conntrack knows of the answer to a datagram before its packet is read. */

@@ -286,19 +286,27 @@ static void stdout_taken_away_is_heard_of_no_more(void **state)
 	output_fini(&outputs[1]);
 }
 
+static int open_terminal(int *master)
+{
+	int terminal;
+
+	*master = posix_openpt(O_RDWR | O_NOCTTY);
+	assert_int_equal(grantpt(*master) | unlockpt(*master), 0);
+	terminal = open(ptsname(*master), O_RDWR | O_NOCTTY);
+	assert_true(terminal >= 0);
+	return terminal;
+}
+
 /* Nobody reads it, and it can be opened by its path no more, as by another user. Each line is one
  * more byte there, so that what a pipe would take at once is too much for it. */
 static void a_held_terminal_that_was_prepared_is_not_waited_for(void **state)
 {
 	enum output_format format = getenv("NO_COLOR") ? FORMAT_TEXT : FORMAT_COLOUR;
-	int master = posix_openpt(O_RDWR | O_NOCTTY), terminal, before, flags, again;
+	int master, terminal = open_terminal(&master), before, flags, again;
 	struct record_sink report;
 	struct sinks *s;
 
 	(void)state;
-	assert_int_equal(grantpt(master) | unlockpt(master), 0);
-	terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
-	assert_true(terminal >= 0);
 	before = take_stdout(terminal);
 	sink_stdout_prepare();
 	ioctl(master, TIOCSPTLCK, &(int){ 1 });
@@ -328,15 +336,12 @@ static void colours_are_for_a_terminal_alone(void **state)
 {
 	static const char *const texts[] = { "stdout", "stdout,format=text", "stdout,format=ecs",
 					     "unix:/tmp/nfwho-never,format=text" };
-	int master = posix_openpt(O_RDWR | O_NOCTTY), terminal, before;
+	int master, terminal = open_terminal(&master), before;
 	unsigned int found[2][4] = { { 0 } };
 	struct output output;
 	struct sinks *s;
 
 	(void)state;
-	assert_int_equal(grantpt(master) | unlockpt(master), 0);
-	terminal = open(ptsname(master), O_RDWR | O_NOCTTY);
-	assert_true(terminal >= 0);
 	before = take_stdout(terminal);
 	for (int plain = 0; plain < 2; plain++) {
 		plain ? setenv("NO_COLOR", "1", 1) : unsetenv("NO_COLOR");
