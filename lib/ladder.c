@@ -162,6 +162,17 @@ static bool may_have_sent(const struct join *j, const struct flow *f,
 	return !process_may_begin_after(j->config.processes, p, sent_after(j, f));
 }
 
+/* Pending connects fit, and nobody was found who has the socket. If it has gone since the trace was
+ * read, which would have told its port, the next reading tells. */
+static bool will_be_told(struct join *j, struct flow *f)
+{
+	if (f->awaited || j->finishing || !j->config.trace ||
+	    f->seen & (FLOW_CONNECT | FLOW_EARLIER) || match_connect(j, f, false) == MATCH_NOBODY)
+		return false;
+	f->awaited = true;
+	return true;
+}
+
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 {
 	bool again = query->unfinished && !j->finishing &&
@@ -186,7 +197,7 @@ void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 		f->cgroup_id = query->cgroup_id;
 	if (query->rung == OWNER_SOCKET || (query->rung == OWNER_CGROUP && !again)) {
 		f->owner = (uint8_t)query->rung;
-	} else if (!again) {
+	} else if (!again && !will_be_told(j, f)) {
 		start(j, f, query->rung);
 		return;
 	}

@@ -147,7 +147,7 @@ static void expire(struct join *j, struct flow *f, struct ladder_lookups *l)
 		if (f->owner != OWNER_UNDECIDED)
 			ladder_confirm(j, f);
 		else
-			ladder_lookups_add(j, l, f);	/* its holder was not found yet */
+			ladder_decide(j, f, l, true);	/* its holder was not found yet */
 		break;
 	case FLOW_QUEUE_HELD:
 	case FLOW_QUEUE_UNSURE:

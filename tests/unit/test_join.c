@@ -94,6 +94,27 @@ static void of_two_pending_connects_none_is_taken_by_its_order(void **state)
 	expect(w, 2, 0);
 }
 
+/* They were answered, and have ended, between the last reading of the trace and the last look for
+ * their sockets. */
+static void what_has_gone_since_the_trace_was_read_waits_for_its_word(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	connects(w, 0, 1);
+	connects(w, 1, 2);
+	packet(w, 40001, 1);
+	packet(w, 40000, 2);
+	wait_for(w, 520);
+	assert_int_equal(w->started, 0);
+	transition(w, 1, 2, TCP_SYN_SENT, TCP_ESTABLISHED, 40001);
+	settle(w, true);
+	wait_for(w, 100);
+	assert_int_equal(w->started, 2);
+	expect(w, 1, 1);
+	expect(w, 2, -1);
+}
+
 /* The tuple was used by one process, then by another, before the packets of either were read. */
 static void a_tuple_used_twice_is_told_apart_when_all_is_read(void **state)
 {
@@ -848,6 +869,7 @@ int main(void)
 		TEST(what_is_read_first_is_named),
 		TEST(what_may_be_older_than_the_trace_is_not_named),
 		TEST(of_two_pending_connects_none_is_taken_by_its_order),
+		TEST(what_has_gone_since_the_trace_was_read_waits_for_its_word),
 		TEST(a_tuple_used_twice_is_told_apart_when_all_is_read),
 		TEST(so_it_is_if_both_have_ended),
 		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
