@@ -197,7 +197,9 @@ void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 		f->cgroup_id = query->cgroup_id;
 	if (query->rung == OWNER_SOCKET || (query->rung == OWNER_CGROUP && !again)) {
 		f->owner = (uint8_t)query->rung;
-	} else if (!again && !will_be_told(j, f)) {
+	} else if (again || will_be_told(j, f)) {
+		forget_answer(j, f);
+	} else {
 		start(j, f, query->rung);
 		return;
 	}
