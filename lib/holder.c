@@ -18,11 +18,12 @@
  * what the kernel said now. A pid given to another process cannot answer for the old one, since
  * descriptor, start time and parent are read through one descriptor of /proc/PID.
  *
- * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query left
- * over then is `unfinished`. For relatives there is a time of its own, since who was found may have
- * been found with the last of it. A holder that is no relative of the first one found, nor on the way to
- * it, is not listed. Processes of other pid namespaces than our own and its descendants are not
- * in /proc at all. A process with so many descriptors that reading them takes longer is read on in
+ * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query
+ * left over then is `unfinished`. Whether one process holds a socket may take half of the time: the
+ * packet of a short-lived one is named now or never. For relatives there is a time of its own, since
+ * who was found may have been found with the last of it. A holder that is no relative of the first
+ * one found, nor on the way to it, is not listed. Processes of other pid namespaces than our own and
+ * its descendants are not in /proc at all. A process with so many descriptors that reading them takes longer is read on in
  * the next search: its first connections may go unnamed.
  */
 #include "holder.h"
@@ -41,7 +42,8 @@
 
 /* CPU time a search may take at once, got back at this share of the time that passes. */
 #define CREDIT_MAX_NS (30 * NS_PER_MS)
-#define CREDIT_SHARE 5
+#define SEARCH_SHARE 5
+#define HOLDS_SHARE 2
 
 /* Steps 1 to 5 have a time of their own, short enough that the processes asked about do not end
  * meanwhile. */
@@ -242,12 +244,19 @@ static void try_relatives(struct holder_index *h)
 	h->cut = cut;
 }
 
-static void credit(struct holder_index *h, uint64_t now)
+static void save(struct credit *c, unsigned int share)
 {
-	h->credit_ns += (now - h->credited_ns) / CREDIT_SHARE;
-	if (h->credit_ns > CREDIT_MAX_NS)
-		h->credit_ns = CREDIT_MAX_NS;
-	h->credited_ns = now;
+	uint64_t now = holder_wall_ns();
+
+	c->ns += (now - c->since_ns) / share;
+	if (c->ns > CREDIT_MAX_NS)
+		c->ns = CREDIT_MAX_NS;
+	c->since_ns = now;
+}
+
+static void spend(struct credit *c, uint64_t spent_ns)
+{
+	c->ns -= spent_ns < c->ns ? spent_ns : c->ns;
 }
 
 static void search(struct holder_index *h, enum holder_reach reach)
@@ -267,7 +276,7 @@ static uint64_t begin_search(struct holder_index *h, struct holder_query *querie
 {
 	uint64_t begin = holder_spent_ns();
 
-	credit(h, holder_wall_ns());
+	save(&h->search, SEARCH_SHARE);
 	h->queries = queries;
 	h->count = count < HOLDER_QUERIES_MAX ? count : HOLDER_QUERIES_MAX;
 	h->late = false;
@@ -277,17 +286,17 @@ static uint64_t begin_search(struct holder_index *h, struct holder_query *querie
 		h->deadline_ns = begin + LIKELY_NS + h->open * LIKELY_EACH_NS;
 		memset(h->asked, 0, sizeof(h->asked));
 	} else {
-		h->deadline_ns = begin + h->credit_ns;
+		h->deadline_ns = begin + h->search.ns;
 	}
 	return begin;
 }
 
-static void end_search(struct holder_index *h, uint64_t begin_ns)
+static void end_search(struct holder_index *h, struct credit *from, uint64_t begin_ns)
 {
 	uint64_t spent = holder_spent_ns() - begin_ns;
 
 	h->stats.busy_ns += spent;
-	h->credit_ns -= spent < h->credit_ns ? spent : h->credit_ns;
+	spend(from, spent);
 	h->queries = NULL;
 	h->count = 0;
 }
@@ -299,32 +308,44 @@ void holder_find(struct holder_index *h, struct holder_query *queries, unsigned 
 
 	search(h, reach);
 	try_relatives(h);
-	end_search(h, begin);
+	end_search(h, &h->search, begin);
 }
 
-int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
+static int look_into(struct holder_index *h, uint32_t pid, const struct holder_query *q)
 {
-	struct holder_query query = { .inode = inode };
-	uint64_t begin = begin_search(h, &query, 1, HOLDER_LIKELY);
 	int n = 0;
 
 	h->pid_fd = procfs_open(h->proc_fd, pid);
 	h->hit = false;
 	if (h->pid_fd < 0)
 		return h->pid_fd;
-	for (int i = 0; i < RECENT_MAX && query.count == 0 && h->recent[i].pid; i++) {
+	for (int i = 0; i < RECENT_MAX && q->count == 0 && h->recent[i].pid; i++) {
 		if (h->recent[i].pid == pid)
 			peek_ahead(h, h->recent[i].fd);
 	}
-	if (query.count == 0)
+	if (q->count == 0)
 		n = holder_scan(h, 0, UINT_MAX);
 	holder_leave(h);
-	end_search(h, begin);
-	if (query.count > 0)
+	if (q->count > 0)
 		return 1;
 	if (n < 0)
 		return n;
 	return h->late ? -EAGAIN : 0;
+}
+
+/* Asked of each of many processes for each of many packets: only out of what has been saved for it,
+ * and only where that is enough for the longest answer. */
+int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
+{
+	struct holder_query query = { .inode = inode };
+	uint64_t begin = begin_search(h, &query, 1, HOLDER_LIKELY);
+	int ret = -EAGAIN;
+
+	save(&h->holds, HOLDS_SHARE);
+	if (h->deadline_ns <= begin + h->holds.ns)
+		ret = look_into(h, pid, &query);
+	end_search(h, &h->holds, begin);
+	return ret;
 }
 
 int holder_index_new(struct holder_index **out, int proc_fd, struct cgroupfs *cgroups)
@@ -336,8 +357,7 @@ int holder_index_new(struct holder_index **out, int proc_fd, struct cgroupfs *cg
 	h->proc_fd = proc_fd;
 	h->cgroups = cgroups;
 	h->pid_fd = -1;
-	h->credit_ns = CREDIT_MAX_NS;
-	h->credited_ns = holder_wall_ns();
+	h->search = h->holds = (struct credit) { CREDIT_MAX_NS, holder_wall_ns() };
 	*out = h;
 	return 0;
 }

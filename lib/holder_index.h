@@ -43,7 +43,9 @@ struct holder_index {
 
 	struct recent cut;			/* the last scan that time ended: go on there */
 
-	uint64_t credit_ns, credited_ns;
+	struct credit {
+		uint64_t ns, since_ns;		/* saved up to then */
+	} search, holds;
 
 	/* Of the search that is going on. */
 	struct holder_query *queries;

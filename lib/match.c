@@ -264,23 +264,26 @@ static bool may_have_inherited(struct join *j, const struct flow *holder, const 
 	return false;
 }
 
-/* The one candidate whose process holds the packet's socket. */
+/* The one candidate whose process holds the packet's socket. One that could not be asked may hold
+ * it, too. */
 static bool take_holder(struct join *j, struct flow *f, const struct candidates *c)
 {
 	struct flow *holder = NULL;
 	struct owner_query query;
+	int holds;
 
 	if (!find_socket(j, f, &query) || !query.inode || !c->complete)
 		return false;
 	for (unsigned int i = 0; i < c->count; i++) {
 		struct flow *connect = c->flows[i];
 
-		if (!connect->process ||
-		    owner_holds(j->config.owner, connect->process->pid, query.inode) != 1)
+		if (!connect->process)
 			continue;
-		if (holder)
+		holds = owner_holds(j->config.owner, connect->process->pid, query.inode);
+		if ((holds < 0 && holds != -ENOENT && holds != -ESRCH) || (holds == 1 && holder))
 			return false;
-		holder = connect;
+		if (holds == 1)
+			holder = connect;
 	}
 	if (!holder || may_have_inherited(j, holder, c))
 		return false;

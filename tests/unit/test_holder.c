@@ -2,6 +2,7 @@
 /* Searches for holders, among real processes and on a clock of our own. */
 #include "holder.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -25,22 +26,28 @@
 
 #define TRIES 200
 
-/* The CPU time that we have used stands still. */
+#define MS 1000000l
+
+/* Time stands still, but for the CPU time that a look at the clock is made to take. */
+static long passed_ns, spent_ns, look_ns;
+static int proc_fd;
+
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
-	if (syscall(SYS_clock_gettime, clock, ts) < 0)
-		return -1;
-	if (clock == CLOCK_THREAD_CPUTIME_ID)
-		*ts = (struct timespec) { .tv_sec = 0 };
+	if (clock != CLOCK_MONOTONIC && clock != CLOCK_THREAD_CPUTIME_ID)
+		return (int)syscall(SYS_clock_gettime, clock, ts);
+	spent_ns += clock == CLOCK_THREAD_CPUTIME_ID ? look_ns : 0;
+	*ts = (struct timespec) {
+		.tv_sec = 1, .tv_nsec = clock == CLOCK_MONOTONIC ? passed_ns : spent_ns,
+	};
 	return 0;
 }
-
-static int proc_fd;
 
 static int set_up(void **state)
 {
 	struct holder_index *h;
 
+	passed_ns = spent_ns = look_ns = 0;
 	proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (proc_fd < 0 || holder_index_new(&h, proc_fd, NULL))
 		return -1;
@@ -171,12 +178,46 @@ static void so_it_is_in_whatever_order_they_are_met(void **state)
 	skip();
 }
 
+/* How often a process was looked into, of so many times that it was asked for a socket that it does
+ * not hold. */
+static unsigned int looks(struct holder_index *h, pid_t pid, unsigned int count)
+{
+	const uint64_t *descriptors = &holder_stats(h)->descriptors;
+	unsigned int looked = 0;
+
+	for (unsigned int i = 0; i < count; i++) {
+		uint64_t before = *descriptors;
+		int holds = holder_holds(h, (uint32_t)pid, UINT64_MAX);
+
+		assert_int_equal(holds, *descriptors > before ? 0 : -EAGAIN);
+		looked += holds == 0;
+	}
+	return looked;
+}
+
+/* 30 ms at once; 20 ms more in 40. Each look takes one. */
+static void a_process_is_looked_into_for_half_of_the_time(void **state)
+{
+	struct member member;
+	pid_t pid = family(&member, 1);
+	unsigned int at_once, later;
+
+	look_ns = MS;
+	at_once = looks(*state, pid, 500);
+	passed_ns += 40 * MS;
+	later = looks(*state, pid, 500);
+	end(pid);
+	assert_in_range(at_once, 20, 30);
+	assert_in_range(later, 17, 20);
+}
+
 int main(void)
 {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, set_up, tear_down)
 	const struct CMUnitTest tests[] = {
 		TEST(of_one_clock_tick_the_parent_is_the_older),
 		TEST(so_it_is_in_whatever_order_they_are_met),
+		TEST(a_process_is_looked_into_for_half_of_the_time),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
