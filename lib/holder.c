@@ -19,12 +19,14 @@
  * descriptor, start time and parent are read through one descriptor of /proc/PID.
  *
  * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query
- * left over then is `unfinished`. Whether one process holds a socket may take half of the time: the
- * packet of a short-lived one is named now or never. For relatives there is a time of its own, since
- * who was found may have been found with the last of it. A holder that is no relative of the first
- * one found, nor on the way to it, is not listed. Processes of other pid namespaces than our own and
- * its descendants are not in /proc at all. A process with so many descriptors that reading them takes longer is read on in
- * the next search: its first connections may go unnamed.
+ * left over then is `unfinished`. Whether one process holds a socket may take half of the time,
+ * 100 ms at once, as reckoned by what is looked at: the packet of a short-lived process is named now
+ * or never, and the clock of an emulated machine also counts what its other processors have had. For
+ * relatives there is a time of its own, since who was found may have been found with the last of it.
+ * A holder that is no relative of the first one found, nor on the way to it, is not listed. Processes
+ * of other pid namespaces than our own and its descendants are not in /proc at all. A process with so
+ * many descriptors that reading them takes longer is read on in the next search: its first connections
+ * may go unnamed.
  */
 #include "holder.h"
 #include "holder_index.h"
@@ -41,9 +43,15 @@
 #include <unistd.h>
 
 /* CPU time a search may take at once, got back at this share of the time that passes. */
-#define CREDIT_MAX_NS (30 * NS_PER_MS)
+#define SEARCH_MAX_NS (30 * NS_PER_MS)
 #define SEARCH_SHARE 5
+
+/* The same for whether one process holds one socket, reckoned: so much for a process, and for each
+ * of its descriptors that is looked at. */
+#define HOLDS_MAX_NS (100 * NS_PER_MS)
 #define HOLDS_SHARE 2
+#define HOLDS_PROCESS_NS 16000u
+#define HOLDS_DESCRIPTOR_NS 1000u
 
 /* Steps 1 to 5 have a time of their own, short enough that the processes asked about do not end
  * meanwhile. */
@@ -244,13 +252,13 @@ static void try_relatives(struct holder_index *h)
 	h->cut = cut;
 }
 
-static void save(struct credit *c, unsigned int share)
+static void save(struct credit *c, unsigned int share, uint64_t max_ns)
 {
 	uint64_t now = holder_wall_ns();
 
 	c->ns += (now - c->since_ns) / share;
-	if (c->ns > CREDIT_MAX_NS)
-		c->ns = CREDIT_MAX_NS;
+	if (c->ns > max_ns)
+		c->ns = max_ns;
 	c->since_ns = now;
 }
 
@@ -276,7 +284,7 @@ static uint64_t begin_search(struct holder_index *h, struct holder_query *querie
 {
 	uint64_t begin = holder_spent_ns();
 
-	save(&h->search, SEARCH_SHARE);
+	save(&h->search, SEARCH_SHARE, SEARCH_MAX_NS);
 	h->queries = queries;
 	h->count = count < HOLDER_QUERIES_MAX ? count : HOLDER_QUERIES_MAX;
 	h->late = false;
@@ -291,14 +299,15 @@ static uint64_t begin_search(struct holder_index *h, struct holder_query *querie
 	return begin;
 }
 
-static void end_search(struct holder_index *h, struct credit *from, uint64_t begin_ns)
+/* Returns the CPU time that it took. */
+static uint64_t end_search(struct holder_index *h, uint64_t begin_ns)
 {
 	uint64_t spent = holder_spent_ns() - begin_ns;
 
 	h->stats.busy_ns += spent;
-	spend(from, spent);
 	h->queries = NULL;
 	h->count = 0;
+	return spent;
 }
 
 void holder_find(struct holder_index *h, struct holder_query *queries, unsigned int count,
@@ -308,7 +317,7 @@ void holder_find(struct holder_index *h, struct holder_query *queries, unsigned 
 
 	search(h, reach);
 	try_relatives(h);
-	end_search(h, &h->search, begin);
+	spend(&h->search, end_search(h, begin));
 }
 
 static int look_into(struct holder_index *h, uint32_t pid, const struct holder_query *q)
@@ -333,18 +342,22 @@ static int look_into(struct holder_index *h, uint32_t pid, const struct holder_q
 	return h->late ? -EAGAIN : 0;
 }
 
-/* Asked of each of many processes for each of many packets: only out of what has been saved for it,
- * and only where that is enough for the longest answer. */
+/* Asked of each of many processes for each of many packets: only out of what has been saved for
+ * it. */
 int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 {
 	struct holder_query query = { .inode = inode };
-	uint64_t begin = begin_search(h, &query, 1, HOLDER_LIKELY);
-	int ret = -EAGAIN;
+	uint64_t begin, descriptors = h->stats.descriptors;
+	int ret;
 
-	save(&h->holds, HOLDS_SHARE);
-	if (h->deadline_ns <= begin + h->holds.ns)
-		ret = look_into(h, pid, &query);
-	end_search(h, &h->holds, begin);
+	save(&h->holds, HOLDS_SHARE, HOLDS_MAX_NS);
+	if (h->holds.ns < HOLDS_PROCESS_NS)
+		return -EAGAIN;
+	begin = begin_search(h, &query, 1, HOLDER_LIKELY);
+	ret = look_into(h, pid, &query);
+	end_search(h, begin);
+	descriptors = h->stats.descriptors - descriptors;
+	spend(&h->holds, HOLDS_PROCESS_NS + descriptors * HOLDS_DESCRIPTOR_NS);
 	return ret;
 }
 
@@ -357,7 +370,8 @@ int holder_index_new(struct holder_index **out, int proc_fd, struct cgroupfs *cg
 	h->proc_fd = proc_fd;
 	h->cgroups = cgroups;
 	h->pid_fd = -1;
-	h->search = h->holds = (struct credit) { CREDIT_MAX_NS, holder_wall_ns() };
+	h->search = (struct credit) { SEARCH_MAX_NS, holder_wall_ns() };
+	h->holds = (struct credit) { HOLDS_MAX_NS, holder_wall_ns() };
 	*out = h;
 	return 0;
 }

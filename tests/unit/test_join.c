@@ -260,13 +260,27 @@ static void who_holds_a_socket_since_its_fork_has_not_connected_it(void **state)
 	w->pid[1] = sibling;
 }
 
-/* The time for asking is used up by the first answer: nobody knows whether the other holds the
- * socket, too. */
+/* A process with more descriptors than there is time for. */
+static pid_t stand_by_crowded(void)
+{
+	int fds[300];
+	pid_t pid;
+
+	for (int i = 0; i < 300; i++)
+		fds[i] = dup(STDERR_FILENO);
+	pid = stand_by();
+	for (int i = 0; i < 300; i++)
+		close(fds[i]);
+	return pid;
+}
+
+/* Nobody knows whether it holds the socket, too. */
 static void of_two_candidates_none_is_named_if_one_could_not_be_asked(void **state)
 {
 	struct world *w = *state;
-	pid_t sibling = w->pid[1];
+	pid_t siblings[2] = { w->pid[0], w->pid[1] }, crowded = stand_by_crowded();
 
+	w->pid[0] = crowded;
 	for (int late = 0; late < 2; late++) {
 		int fd = connect_unanswered();
 
@@ -285,7 +299,9 @@ static void of_two_candidates_none_is_named_if_one_could_not_be_asked(void **sta
 		kill(w->pid[1], SIGKILL);
 		waitpid(w->pid[1], NULL, 0);
 	}
-	w->pid[1] = sibling;
+	kill(crowded, SIGKILL);
+	waitpid(crowded, NULL, 0);
+	memcpy(w->pid, siblings, sizeof(siblings));
 }
 
 /* What the dump of a start had shown to be connecting has given up, and connects again from the
