@@ -130,7 +130,7 @@ struct flow {
 	uint8_t hook;		/* NF_INET_* the packet was logged at */
 	bool ct_unconfirmed : 1; /* FLOW_CT_ID is the packet's word only, which begins that entry */
 	bool stood : 1;		/* its packet had stood in the queue, nobody knows how long */
-	bool awaited : 1;	/* the trace's next word on who sent it: once */
+	uint8_t awaited : 2;	/* how often the trace's next word on who sent it was waited for */
 	uint32_t deadline_ms;	/* CLOCK_MONOTONIC, low 32 bits */
 };
 

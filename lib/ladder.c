@@ -15,6 +15,8 @@
 #define PROCESS_OLD_NS		10000000ull
 #define PROCESS_STEADY_OLD_NS	500000000ull
 
+#define AWAITED_MAX 3		/* each JOIN_CONFIRM_NS */
+
 /* How long what was read of it holds. The trace tells of programs, names and cgroups as they
  * change; of ids it does not, but a process makes its sockets with the ids it has. So what has been
  * true for a while is taken to be true for as long again, within bounds. */
@@ -163,20 +165,21 @@ static bool may_have_sent(const struct join *j, const struct flow *f,
 }
 
 /* Pending connects fit, and nobody was found who has the socket. If it has gone since the trace was
- * read, which would have told its port, the next reading tells. */
+ * read, which would have told its port, the next reading tells; if there was no time to find who has
+ * it, as where dozens connect at once, there is a little more soon. */
 static bool will_be_told(struct join *j, struct flow *f)
 {
-	if (f->awaited || j->finishing || !j->config.trace ||
+	if (f->awaited == AWAITED_MAX || j->finishing || !j->config.trace ||
 	    f->seen & (FLOW_CONNECT | FLOW_EARLIER) || match_connect(j, f, false) == MATCH_NOBODY)
 		return false;
-	f->awaited = true;
+	f->awaited++;
 	return true;
 }
 
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 {
 	bool again = query->unfinished && !j->finishing &&
-		     j->now_ns - f->packet_ns < JOIN_UNSURE_NS;
+		     (j->now_ns - f->packet_ns < JOIN_UNSURE_NS || will_be_told(j, f));
 
 	if (!may_have_sent(j, f, query)) {
 		start_by_packet(j, f);
