@@ -43,13 +43,13 @@
 #include <unistd.h>
 
 /* CPU time a search may take at once, got back at this share of the time that passes. */
-#define SEARCH_MAX_NS (30 * NS_PER_MS)
-#define SEARCH_SHARE 5
+#define CREDIT_MAX_NS (30 * NS_PER_MS)
+#define CREDIT_SHARE 5
 
 /* The same for whether one process holds one socket, reckoned: so much for a process, and for each
  * of its descriptors that is looked at. */
-#define HOLDS_MAX_NS (100 * NS_PER_MS)
 #define HOLDS_SHARE 2
+#define HOLDS_AHEAD_NS (100 * NS_PER_MS * HOLDS_SHARE)
 #define HOLDS_PROCESS_NS 16000u
 #define HOLDS_DESCRIPTOR_NS 1000u
 
@@ -252,19 +252,12 @@ static void try_relatives(struct holder_index *h)
 	h->cut = cut;
 }
 
-static void save(struct credit *c, unsigned int share, uint64_t max_ns)
+static void credit(struct holder_index *h, uint64_t now)
 {
-	uint64_t now = holder_wall_ns();
-
-	c->ns += (now - c->since_ns) / share;
-	if (c->ns > max_ns)
-		c->ns = max_ns;
-	c->since_ns = now;
-}
-
-static void spend(struct credit *c, uint64_t spent_ns)
-{
-	c->ns -= spent_ns < c->ns ? spent_ns : c->ns;
+	h->credit_ns += (now - h->credited_ns) / CREDIT_SHARE;
+	if (h->credit_ns > CREDIT_MAX_NS)
+		h->credit_ns = CREDIT_MAX_NS;
+	h->credited_ns = now;
 }
 
 static void search(struct holder_index *h, enum holder_reach reach)
@@ -284,7 +277,7 @@ static uint64_t begin_search(struct holder_index *h, struct holder_query *querie
 {
 	uint64_t begin = holder_spent_ns();
 
-	save(&h->search, SEARCH_SHARE, SEARCH_MAX_NS);
+	credit(h, holder_wall_ns());
 	h->queries = queries;
 	h->count = count < HOLDER_QUERIES_MAX ? count : HOLDER_QUERIES_MAX;
 	h->late = false;
@@ -294,7 +287,7 @@ static uint64_t begin_search(struct holder_index *h, struct holder_query *querie
 		h->deadline_ns = begin + LIKELY_NS + h->open * LIKELY_EACH_NS;
 		memset(h->asked, 0, sizeof(h->asked));
 	} else {
-		h->deadline_ns = begin + h->search.ns;
+		h->deadline_ns = begin + h->credit_ns;
 	}
 	return begin;
 }
@@ -313,11 +306,12 @@ static uint64_t end_search(struct holder_index *h, uint64_t begin_ns)
 void holder_find(struct holder_index *h, struct holder_query *queries, unsigned int count,
 		 enum holder_reach reach)
 {
-	uint64_t begin = begin_search(h, queries, count, reach);
+	uint64_t begin = begin_search(h, queries, count, reach), spent;
 
 	search(h, reach);
 	try_relatives(h);
-	spend(&h->search, end_search(h, begin));
+	spent = end_search(h, begin);
+	h->credit_ns -= spent < h->credit_ns ? spent : h->credit_ns;
 }
 
 static int look_into(struct holder_index *h, uint32_t pid, const struct holder_query *q)
@@ -342,22 +336,23 @@ static int look_into(struct holder_index *h, uint32_t pid, const struct holder_q
 	return h->late ? -EAGAIN : 0;
 }
 
-/* Asked of each of many processes for each of many packets: only out of what has been saved for
- * it. */
+/* Asked of each of many processes for each of many packets: not while what it took is not paid for
+ * yet by the time that has passed. */
 int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 {
 	struct holder_query query = { .inode = inode };
-	uint64_t begin, descriptors = h->stats.descriptors;
+	uint64_t now = holder_wall_ns(), before = h->stats.descriptors, begin;
 	int ret;
 
-	save(&h->holds, HOLDS_SHARE, HOLDS_MAX_NS);
-	if (h->holds.ns < HOLDS_PROCESS_NS)
+	if (h->holds_paid_ns > now + HOLDS_AHEAD_NS)
 		return -EAGAIN;
 	begin = begin_search(h, &query, 1, HOLDER_LIKELY);
 	ret = look_into(h, pid, &query);
 	end_search(h, begin);
-	descriptors = h->stats.descriptors - descriptors;
-	spend(&h->holds, HOLDS_PROCESS_NS + descriptors * HOLDS_DESCRIPTOR_NS);
+	if (h->holds_paid_ns < now)
+		h->holds_paid_ns = now;
+	h->holds_paid_ns += HOLDS_SHARE * (HOLDS_PROCESS_NS + HOLDS_DESCRIPTOR_NS *
+					   (h->stats.descriptors - before));
 	return ret;
 }
 
@@ -370,8 +365,8 @@ int holder_index_new(struct holder_index **out, int proc_fd, struct cgroupfs *cg
 	h->proc_fd = proc_fd;
 	h->cgroups = cgroups;
 	h->pid_fd = -1;
-	h->search = (struct credit) { SEARCH_MAX_NS, holder_wall_ns() };
-	h->holds = (struct credit) { HOLDS_MAX_NS, holder_wall_ns() };
+	h->credit_ns = CREDIT_MAX_NS;
+	h->credited_ns = holder_wall_ns();
 	*out = h;
 	return 0;
 }

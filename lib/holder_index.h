@@ -43,9 +43,8 @@ struct holder_index {
 
 	struct recent cut;			/* the last scan that time ended: go on there */
 
-	struct credit {
-		uint64_t ns, since_ns;		/* saved up to then */
-	} search, holds;
+	uint64_t credit_ns, credited_ns;
+	uint64_t holds_paid_ns;			/* looks for one socket are paid for then */
 
 	/* Of the search that is going on. */
 	struct holder_query *queries;
