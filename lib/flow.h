@@ -68,7 +68,8 @@ enum flow_queue {
 	FLOW_QUEUE_UNANSWERED,	/* started, no answer yet */
 	FLOW_QUEUE_FRESH,	/* something new is known: looked at when the batch is complete */
 	FLOW_QUEUE_HELD,	/* several connects could be the one; its next sign may be near */
-	FLOW_QUEUE_CONFIRM,	/* a holder or cgroup was found: this one's, or a later user's? */
+	FLOW_QUEUE_CONFIRM,	/* a holder or cgroup was found: this one's, or a later user's? Or
+				 * nobody was, for now */
 	FLOW_QUEUE_UNSURE,	/* the same, for as long as a record may wait */
 	FLOW_QUEUE_OPEN,	/* answered */
 	FLOW_QUEUE_WATCHED,	/* the same, and nobody may tell of its end: see ending.c */
@@ -130,7 +131,7 @@ struct flow {
 	uint8_t hook;		/* NF_INET_* the packet was logged at */
 	bool ct_unconfirmed : 1; /* FLOW_CT_ID is the packet's word only, which begins that entry */
 	bool stood : 1;		/* its packet had stood in the queue, nobody knows how long */
-	uint8_t awaited : 2;	/* how often the trace's next word on who sent it was waited for */
+	uint8_t awaited : 2;	/* how often it was left to be looked for again */
 	uint32_t deadline_ms;	/* CLOCK_MONOTONIC, low 32 bits */
 };
 

@@ -19,7 +19,8 @@
  * an end. Evidence goes in as it is read; nothing is decided before join_settle().
  */
 
-/* How long a packet's owner may stay undecided, and the first look before that. */
+/* How long a packet's owner may stay undecided, but for a few JOIN_CONFIRM_NS, and the first look
+ * before that. */
 #define JOIN_UNSURE_NS		500000000ull
 #define JOIN_HELD_NS		5000000ull
 /* How long conntrack's word waits for the packet it belongs to: well over NFLOG's flush timeout. */

@@ -164,27 +164,37 @@ static bool may_have_sent(const struct join *j, const struct flow *f,
 	return !process_may_begin_after(j->config.processes, p, sent_after(j, f));
 }
 
-/* Pending connects fit, and nobody was found who has the socket. If it has gone since the trace was
- * read, which would have told its port, the next reading tells; if there was no time to find who has
- * it, as where dozens connect at once, there is a little more soon. */
-static bool will_be_told(struct join *j, struct flow *f)
+/* Connects fit, and nobody was found who has the socket. If that has gone since the trace was read,
+ * which would have told its port, the next reading tells; if there was no time to find who has it, as
+ * where dozens connect at once, there is a little more soon. */
+static bool wait_for_word(struct join *j, struct flow *f, const struct owner_query *query)
 {
+	enum match_verdict verdict;
+
 	if (f->awaited == AWAITED_MAX || j->finishing || !j->config.trace ||
-	    f->seen & (FLOW_CONNECT | FLOW_EARLIER) || match_connect(j, f, false) == MATCH_NOBODY)
+	    f->seen & (FLOW_CONNECT | FLOW_EARLIER) || query->rung == OWNER_SOCKET ||
+	    (!query->unfinished && (query->rung == OWNER_CGROUP ||
+				    !trace_complete_since(j->config.trace, f->sent_after_ns))))
 		return false;
-	f->awaited++;
-	return true;
+	verdict = match_connect(j, f, false);
+	if (verdict == MATCH_UNSURE) {
+		f->awaited++;
+		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
+	}
+	return verdict != MATCH_NOBODY;	/* taken: it is looked at anew */
 }
 
 void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 {
 	bool again = query->unfinished && !j->finishing &&
-		     (j->now_ns - f->packet_ns < JOIN_UNSURE_NS || will_be_told(j, f));
+		     j->now_ns - f->packet_ns < JOIN_UNSURE_NS;
 
 	if (!may_have_sent(j, f, query)) {
 		start_by_packet(j, f);
 		return;
 	}
+	if (!again && wait_for_word(j, f, query))
+		return;
 	if (query->process) {
 		process_unref(f->process);
 		f->process = process_ref(query->process);
@@ -200,7 +210,7 @@ void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 		f->cgroup_id = query->cgroup_id;
 	if (query->rung == OWNER_SOCKET || (query->rung == OWNER_CGROUP && !again)) {
 		f->owner = (uint8_t)query->rung;
-	} else if (again || will_be_told(j, f)) {
+	} else if (again) {
 		forget_answer(j, f);
 	} else {
 		start(j, f, query->rung);
@@ -237,10 +247,6 @@ void ladder_confirm(struct join *j, struct flow *f)
 	struct flow *other = flow_by_tuple(j->config.flows, &f->tuple);
 	bool used_again = f->packet_ns <= j->nflog_lost_ns;
 
-	if (join_is_behind(j)) {
-		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CONFIRM, j->now_ns + JOIN_CONFIRM_NS);
-		return;
-	}
 	for (; other && !used_again; other = flow_next_by_tuple(j->config.flows, other))
 		used_again = other != f && may_be_later(f, other);
 	if (used_again)

@@ -101,6 +101,7 @@ static const uint64_t behind_ns[FLOW_QUEUES] = {
 	[FLOW_QUEUE_ORPHAN] = JOIN_ORPHAN_NS,
 	[FLOW_QUEUE_UNSENT] = JOIN_ORPHAN_NS,
 	[FLOW_QUEUE_CONNECT] = JOIN_RECHECK_NS,
+	[FLOW_QUEUE_CONFIRM] = JOIN_CONFIRM_NS,
 };
 
 /* One that is left out ends with its answer, and has its socket still. As long as it is here nobody
@@ -177,7 +178,8 @@ static void settle_fresh(struct join *j, struct ladder_lookups *l, bool last_cha
 		if (f->seen & FLOW_STARTED)
 			ending_follow(j, f, !last_chance);
 		else if (f->seen & FLOW_PACKET)
-			ladder_decide(j, f, l, last_chance);
+			ladder_decide(j, f, l, last_chance ||
+				      j->now_ns - f->packet_ns > JOIN_UNSURE_NS);
 		else
 			flow_enqueue(j->config.flows, f, FLOW_QUEUE_ORPHAN,
 				     j->now_ns + JOIN_ORPHAN_NS);
@@ -270,7 +272,7 @@ void join_finish(struct join *j, bool packets_follow)
 			ladder_confirm(j, f);
 			continue;
 		}
-		ladder_lookups_add(j, &lookups, f);
+		ladder_decide(j, f, &lookups, true);
 		ladder_lookups_answer(j, &lookups);
 	}
 	while (!packets_follow && (f = flow_first(j->config.flows, FLOW_QUEUE_UNSENT)))

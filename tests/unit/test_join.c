@@ -129,6 +129,28 @@ static void what_has_gone_since_the_trace_was_read_waits_for_its_word(void **sta
 	expect(w, 2, -1);
 }
 
+/* Of two, one has told its port since the other packet was looked up; and the run ends. */
+static void what_is_told_while_it_is_looked_up_is_named_at_the_end(void **state)
+{
+	struct owner_query answer = { .rung = OWNER_UID };
+	struct world *w = *state;
+	int fd = connect_unanswered();
+	struct flow *f;
+
+	settle(w, true);
+	join_connecting_listed(&w->join);
+	connects(w, 0, 1);
+	packet(w, ntohs(server.sport), 1);
+	pass(w, 600 * MS);
+	f = flow_first(w->flows, FLOW_QUEUE_FRESH);
+	f->packet_ns = w->now_ns - 600 * MS;
+	ladder_answer(&w->join, f, &answer);
+	join_finish(&w->join, false);
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->rung[0], OWNER_TRACE);
+	close(fd);
+}
+
 /* The tuple was used by one process, then by another, before the packets of either were read. */
 static void a_tuple_used_twice_is_told_apart_when_all_is_read(void **state)
 {
@@ -928,6 +950,7 @@ int main(void)
 		TEST(what_may_be_older_than_the_trace_is_not_named),
 		TEST(of_two_pending_connects_none_is_taken_by_its_order),
 		TEST(what_has_gone_since_the_trace_was_read_waits_for_its_word),
+		TEST(what_is_told_while_it_is_looked_up_is_named_at_the_end),
 		TEST(a_tuple_used_twice_is_told_apart_when_all_is_read),
 		TEST(so_it_is_if_both_have_ended),
 		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
