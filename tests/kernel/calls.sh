@@ -29,9 +29,10 @@ older='fstat lstat stat'
 
 # Not made to fail: they cannot, or the C library makes them and does without. brk says otherwise
 # than by an errno that it failed. clock_gettime is a call where there is no clock to be read without
-# (an emulated processor), and syscall_0x1ba is what an older strace calls mount_setattr.
-never=' access arch_prctl brk clock_gettime execve exit_group futex geteuid getpid getuid gettid mprotect rseq
-rt_sigaction rt_sigprocmask set_robust_list set_tid_address syscall_0x1ba uname umask getppid '
+# (an emulated processor), syscall_0x1ba is what an older strace calls mount_setattr, and with
+# restart_syscall a poll goes on that strace's own signal has interrupted.
+never=' access arch_prctl brk clock_gettime execve exit_group futex geteuid getpid getuid gettid mprotect restart_syscall
+rseq rt_sigaction rt_sigprocmask set_robust_list set_tid_address syscall_0x1ba uname umask getppid '
 
 # The errnos of a call: what the kernel gives by the manual pages, for lack of memory or
 # descriptors, or because a security module refuses. Not EAGAIN where something is queued: that would
