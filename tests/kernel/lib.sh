@@ -236,6 +236,19 @@ collector_start()
 	return 1
 }
 
+# An emulated machine has one thread for its processors, in turn: a program that lives for a millisecond is
+# over before the collector's has its turn. There, for share=yes, what connects by `here "${sharing[@]}" …`
+# runs where the collector does, which comes first when it is woken.
+sharing=()
+
+share_processor()
+{
+	sharing=()
+	[[ ${share-} ]] && ((slow > 4)) || return 0
+	sharing=(taskset -c 0)
+	taskset -acp 0 "$collector" >/dev/null
+}
+
 # manage COMMAND…: a service manager that keeps descriptors has it in its care, and is told what to do
 # by `tell`. Its pid is in MANAGER_PID.
 manage()

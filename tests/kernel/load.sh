@@ -23,7 +23,8 @@ loaded()
 	done
 	shift
 	collector_start --trace on || return
-	here "$load" "$mode" --truth "$work/truth.tsv" --seconds $seconds "${options[@]}" \
+	share_processor
+	here "${sharing[@]}" "$load" "$mode" --truth "$work/truth.tsv" --seconds $seconds "${options[@]}" \
 		2>"$work/load" || { not_ok "$title: $(<"$work/load")"; return; }
 	wait_for 20 all_written "$work/truth.tsv"
 	collector_stop || return
@@ -60,8 +61,9 @@ always "$unpaced" "a fork for each connection" short "$both" --workers 2 --count
 always "$paced" "a program for each connection, $((2000 / slow)) a second" spawn "$both" --workers 2 \
 	--rate $((2000 / slow)) --count 1500 -- --at-least executable.right%=99.9 \
 	--at-least parent_pid.right%=99.9 --at-least parent_name.right%=99.9
-# A process that is gone within a millisecond: on an emulated machine two of 121 were.
-always "command_line.right%>=$((slow > 4 ? 95 : 99)) $paced" "a program for each connection, $((300 / slow)) a second" \
+# A process that is gone within a millisecond. On an emulated machine 86 to 98 % of the command lines were
+# right where it had another processor than the collector (5.10), and all where it had the same.
+share=yes always "command_line.right%>=99 $paced" "a program for each connection, $((300 / slow)) a second" \
 	spawn "$both" --workers 1 --rate $((300 / slow)) --count 600 -- --at-least executable.right%=100 \
 	--at-least parent_pid.right%=100 --at-least parent_name.right%=100
 always "$unpaced" "refused as fast as they come" refused "$peer4:81 [$peer6]:81" --workers 4 \
