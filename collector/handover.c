@@ -24,8 +24,8 @@
  * may have written some of these: the loss is never more than what is told.
  */
 #include "handover.h"
-#include "log.h"
 
+#include "log.h"
 #include "open_flows.h"
 #include "perf.h"
 

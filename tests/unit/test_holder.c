@@ -28,7 +28,7 @@
 
 #define MS 1000000l
 
-/* Time stands still. */
+/* No time passes but this. */
 static long passed_ns;
 static int proc_fd;
 

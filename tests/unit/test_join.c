@@ -88,16 +88,21 @@ static void what_may_be_older_than_the_trace_is_not_named(void **state)
 	expect(w, 9, 0);
 }
 
-/* Two connects to one address, neither port known: nobody is named before a transition tells. */
-static void of_two_pending_connects_none_is_taken_by_its_order(void **state)
+static void two_connect_to_one_place(struct world *w)
 {
-	struct world *w = *state;
-
 	settle(w, true);
 	connects(w, 0, 1);
 	connects(w, 1, 2);
 	packet(w, 40001, 1);
 	packet(w, 40000, 2);
+}
+
+/* Two connects to one address, neither port known: nobody is named before a transition tells. */
+static void of_two_pending_connects_none_is_taken_by_its_order(void **state)
+{
+	struct world *w = *state;
+
+	two_connect_to_one_place(w);
 	settle(w, true);
 	assert_int_equal(w->started, 0);
 	transition(w, 1, 2, TCP_SYN_SENT, TCP_ESTABLISHED, 40001);
@@ -114,11 +119,7 @@ static void what_has_gone_since_the_trace_was_read_waits_for_its_word(void **sta
 {
 	struct world *w = *state;
 
-	settle(w, true);
-	connects(w, 0, 1);
-	connects(w, 1, 2);
-	packet(w, 40001, 1);
-	packet(w, 40000, 2);
+	two_connect_to_one_place(w);
 	wait_for(w, 520);
 	assert_int_equal(w->started, 0);
 	transition(w, 1, 2, TCP_SYN_SENT, TCP_ESTABLISHED, 40001);
