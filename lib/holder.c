@@ -20,9 +20,9 @@
  *
  * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query
  * left over then is `unfinished`. Whether one process holds a socket may take half of the time,
- * 100 ms at once, as reckoned by what is looked at: the packet of a short-lived process is named now
- * or never, and the clock of an emulated machine also counts what its other processors have had. For
- * relatives there is a time of its own, since who was found may have been found with the last of it.
+ * 100 ms at once: the packet of a short-lived process is named now or never. For relatives there are
+ * 3 ms of their own, since who was found may have been found with the last of the others'. Both are
+ * reckoned by what is looked at: the clock of CPU time also counts what a host has given to others.
  * A holder that is no relative of the first one found, nor on the way to it, is not listed. Processes
  * of other pid namespaces than our own and its descendants are not in /proc at all. A process with so
  * many descriptors that reading them takes longer is read on in the next search: its first connections
@@ -46,18 +46,19 @@
 #define CREDIT_MAX_NS (30 * NS_PER_MS)
 #define CREDIT_SHARE 5
 
-/* The same for whether one process holds one socket, reckoned: so much for a process, and for each
- * of its descriptors that is looked at. */
+/* What a process, and each of its descriptors that is looked at, is reckoned to take. */
+#define PROCESS_NS 16000u
+#define DESCRIPTOR_NS 1000u
+
+/* So reckoned: for whether one process holds one socket, as above, and for relatives. */
 #define HOLDS_SHARE 2
 #define HOLDS_AHEAD_NS (100 * NS_PER_MS * HOLDS_SHARE)
-#define HOLDS_PROCESS_NS 16000u
-#define HOLDS_DESCRIPTOR_NS 1000u
+#define RELATIVES_NS (3 * NS_PER_MS)
 
 /* Steps 1 to 5 have a time of their own, short enough that the processes asked about do not end
  * meanwhile. */
 #define LIKELY_NS (3 * NS_PER_MS)
 #define LIKELY_EACH_NS (NS_PER_MS / 20)
-#define RELATIVES_NS LIKELY_NS
 
 #define RECENT_AHEAD 8		/* descriptor numbers tried beyond the last one */
 #define NEWEST_MAX 1024		/* pids counted down in steps 3 and 5 */
@@ -235,15 +236,22 @@ static void ask_relatives(struct holder_index *h, const struct holder_query *q)
 		holder_ask(h, who.ppid, RELATIVE_FDS);
 }
 
+/* What all looks until now are reckoned to have taken. */
+static uint64_t reckoned_ns(const struct holder_index *h)
+{
+	return h->stats.pids * PROCESS_NS + h->stats.descriptors * DESCRIPTOR_NS;
+}
+
 /* Where the search was cut, the next one goes on: relatives are looked at in passing. */
 static void try_relatives(struct holder_index *h)
 {
+	uint64_t end_ns = reckoned_ns(h) + RELATIVES_NS;
 	struct recent cut = h->cut;
 
 	h->cut.pid = 0;
 	h->late = false;
-	h->deadline_ns = holder_spent_ns() + RELATIVES_NS;
-	for (unsigned int i = 0; i < h->count && holder_has_time(h); i++) {
+	h->deadline_ns = UINT64_MAX;
+	for (unsigned int i = 0; i < h->count && reckoned_ns(h) < end_ns; i++) {
 		const struct holder_query *q = &h->queries[i];
 
 		if (q->count > 0 && holder_is_wanted(h, q->inode))
@@ -318,9 +326,7 @@ static int look_into(struct holder_index *h, uint32_t pid, const struct holder_q
 {
 	int n = 0;
 
-	h->pid_fd = procfs_open(h->proc_fd, pid);
-	h->hit = false;
-	if (h->pid_fd < 0)
+	if (!holder_enter(h, pid))
 		return h->pid_fd;
 	for (int i = 0; i < RECENT_MAX && q->count == 0 && h->recent[i].pid; i++) {
 		if (h->recent[i].pid == pid)
@@ -341,7 +347,7 @@ static int look_into(struct holder_index *h, uint32_t pid, const struct holder_q
 int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 {
 	struct holder_query query = { .inode = inode };
-	uint64_t now = holder_wall_ns(), before = h->stats.descriptors, begin;
+	uint64_t now = holder_wall_ns(), before_ns = reckoned_ns(h), begin;
 	int ret;
 
 	if (h->holds_paid_ns > now + HOLDS_AHEAD_NS)
@@ -351,8 +357,7 @@ int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 	end_search(h, begin);
 	if (h->holds_paid_ns < now)
 		h->holds_paid_ns = now;
-	h->holds_paid_ns += HOLDS_SHARE * (HOLDS_PROCESS_NS + HOLDS_DESCRIPTOR_NS *
-					   (h->stats.descriptors - before));
+	h->holds_paid_ns += HOLDS_SHARE * (reckoned_ns(h) - before_ns);
 	return ret;
 }
 

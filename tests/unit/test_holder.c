@@ -28,16 +28,19 @@
 
 #define MS 1000000l
 
-/* No time passes but this. */
-static long passed_ns;
+/* No time passes but this, and this at each look at the clock of CPU time. */
+static long passed_ns, look_ns;
 static int proc_fd;
 
 int clock_gettime(clockid_t clock, struct timespec *ts)
 {
+	static long spent_ns;
+
 	if (clock != CLOCK_MONOTONIC && clock != CLOCK_THREAD_CPUTIME_ID)
 		return (int)syscall(SYS_clock_gettime, clock, ts);
+	spent_ns += clock == CLOCK_THREAD_CPUTIME_ID ? look_ns : 0;
 	*ts = (struct timespec) {
-		.tv_sec = 1, .tv_nsec = clock == CLOCK_MONOTONIC ? passed_ns : 0,
+		.tv_sec = 1, .tv_nsec = clock == CLOCK_MONOTONIC ? passed_ns : spent_ns,
 	};
 	return 0;
 }
@@ -46,7 +49,7 @@ static int set_up(void **state)
 {
 	struct holder_index *h;
 
-	passed_ns = 0;
+	passed_ns = look_ns = 0;
 	proc_fd = open("/proc", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (proc_fd < 0 || holder_index_new(&h, proc_fd, NULL))
 		return -1;
@@ -177,6 +180,23 @@ static void so_it_is_in_whatever_order_they_are_met(void **state)
 	skip();
 }
 
+/* A host has given this processor to others for 10 ms between any two looks at the clock. The one that
+ * was found last is found again at once. */
+static void the_relatives_are_asked_whatever_the_clock_counts(void **state)
+{
+	struct holder_query query;
+	struct member members[3];
+	pid_t pid = family(members, 3);
+
+	query = (struct holder_query) { .inode = members[0].shared };
+	holder_find(*state, &query, 1, HOLDER_LIKELY);
+	look_ns = 10 * MS;
+	query = (struct holder_query) { .inode = members[0].shared };
+	holder_find(*state, &query, 1, HOLDER_LIKELY);
+	end(pid);
+	assert_in_range(query.count, 2, 3);
+}
+
 /* Asks a process, `count` times and each time after that many microseconds, for a socket that it does
  * not hold. Returns what its looks are reckoned to take, in microseconds: 16 for the process, one for
  * each descriptor. */
@@ -222,6 +242,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(of_one_clock_tick_the_parent_is_the_older),
 		TEST(so_it_is_in_whatever_order_they_are_met),
+		TEST(the_relatives_are_asked_whatever_the_clock_counts),
 		TEST(a_process_is_looked_into_for_half_of_the_time),
 	};
 
