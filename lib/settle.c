@@ -193,8 +193,10 @@ void join_settle(struct join *j)
 
 	settle_fresh(j, &lookups, false);
 	ladder_lookups_answer(j, &lookups);
+	/* What an answer has made fresh again is due at once, and the next call's. */
 	for (unsigned int q = FLOW_QUEUE_NONE + 1; q < FLOW_QUEUE_OPEN; q++)
-		while ((f = flow_first(j->config.flows, q)) && flow_is_due(f, j->now_ns))
+		while (q != FLOW_QUEUE_FRESH && (f = flow_first(j->config.flows, q)) &&
+		       flow_is_due(f, j->now_ns))
 			expire(j, f, &lookups);
 	ladder_lookups_answer(j, &lookups);
 	resync_step(j);

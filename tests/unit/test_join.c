@@ -152,6 +152,32 @@ static void what_is_told_while_it_is_looked_up_is_named_at_the_end(void **state)
 	close(fd);
 }
 
+/* Three packets of one tuple, two connects: the first packet, given up, leaves as many of the one as
+ * of the other, just when the second is answered. */
+static void an_answer_that_tells_of_another_ends(void **state)
+{
+	struct world *w = *state;
+
+	settle(w, true);
+	for (int who = 0; who < 2; who++)
+		lives_and_dies(w, who, 1, 40000);
+	for (uint32_t seq = 1; seq <= 3; seq++)
+		packet(w, 40000, seq);
+	pass(w, 600 * MS);
+	for (struct flow *f = flow_first(w->flows, FLOW_QUEUE_FRESH); f;
+	     f = flow_following(w->flows, f)) {
+		f->packet_ns = w->now_ns - 600 * MS;
+		f->awaited = f->tcp_seq == 1 ? 3 : 0;
+	}
+	settle(w, true);
+	assert_int_equal(w->started, 1);
+	settle(w, true);
+	assert_int_equal(w->started, 3);
+	expect(w, 1, -1);
+	expect(w, 2, 0);
+	expect(w, 3, 1);
+}
+
 /* The tuple was used by one process, then by another, before the packets of either were read. */
 static void a_tuple_used_twice_is_told_apart_when_all_is_read(void **state)
 {
@@ -952,6 +978,7 @@ int main(void)
 		TEST(of_two_pending_connects_none_is_taken_by_its_order),
 		TEST(what_has_gone_since_the_trace_was_read_waits_for_its_word),
 		TEST(what_is_told_while_it_is_looked_up_is_named_at_the_end),
+		TEST(an_answer_that_tells_of_another_ends),
 		TEST(a_tuple_used_twice_is_told_apart_when_all_is_read),
 		TEST(so_it_is_if_both_have_ended),
 		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
