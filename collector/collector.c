@@ -388,7 +388,7 @@ static int open_group(struct collector *c)
 	if (take_over_group(c, &config))
 		return 0;
 	collector_read_clocks(c);
-	c->join.config.bound_ns = c->drained_ns = c->join.now_ns;
+	c->join.config.bound_ns = c->join.now_ns;
 	err = nflog_group_open(&c->nflog, &config);
 	if (err)
 		complain_group(c, err);

@@ -72,7 +72,6 @@ struct collector {
 	uint32_t unread[256];	/* pids of new programs, and of new processes that connect */
 	unsigned int unread_count;
 	unsigned int packets_read, messages_read;	/* by the last drain, from NFLOG, conntrack */
-	uint64_t drained_ns;		/* when it was over, CLOCK_MONOTONIC */
 	uint64_t clocks_apart_ns;	/* CLOCK_REALTIME less CLOCK_MONOTONIC, when last said; 0: not yet */
 };
 

@@ -239,7 +239,6 @@ int collector_drain(struct collector *c)
 	int packets, messages, err;
 
 	collector_read_clocks(c);
-	c->join.slept_ns = c->drained_ns ? c->join.now_ns - c->drained_ns : 0;
 	err = drain_trace(c);
 	if (err)
 		return err;
@@ -265,7 +264,7 @@ int collector_drain(struct collector *c)
 	if (sinks_flush(c->sinks))
 		c->reader_gone = true;
 	collector_note(c);
-	c->drained_ns = clock_ns(CLOCK_MONOTONIC);
+	c->join.slept_ns = 0;
 	return packets >= PACKETS_MAX || messages >= MESSAGES_MAX;
 }
 

@@ -38,6 +38,7 @@
 #define PACKET_TOKEN_NS 4000000ull	/* 250 wake-ups a second: twice what its timer makes of it */
 #define MESSAGE_TOKEN_NS 20000000ull	/* 50 */
 #define SLICE_NS 100000		/* the shortest there is */
+#define BUSY_NS 50000000ull	/* longer than what wakes us takes, but for a reload */
 #define EXEC_WAKES_PER_SECOND 1000
 #define SIGNAL_FAILURES_MAX 1000
 
@@ -247,6 +248,44 @@ static void arm_timer(struct loop *l)
 	timerfd_settime(l->timer_fd, TFD_TIMER_ABSTIME, &when, NULL);
 }
 
+/* more: there is something to read. */
+static int wait_for_events(struct loop *l, struct epoll_event *events, int max, bool more)
+{
+	uint64_t began_ns = clock_ns(CLOCK_MONOTONIC);
+	int n = epoll_wait(l->epoll_fd, events, max, more ? 0 : -1);
+
+	l->now_ns = clock_ns(CLOCK_MONOTONIC);
+	l->c->join.slept_ns = l->now_ns - began_ns;
+	return n;
+}
+
+static int take_event(struct loop *l, enum tag tag)
+{
+	switch (tag) {
+	case TAG_SIGNAL:
+		return take_signals(l);
+	case TAG_TIMER:
+		l->armed_ns = UINT64_MAX;	/* setting it takes the tick: timerfd_create(2) */
+		break;
+	case TAG_TRACE:
+		ration_execs(l);
+		break;
+	case TAG_PACKETS:
+		ration_take(&l->packets, l->now_ns);
+		break;
+	case TAG_CONNTRACK:
+		ration_take(&l->messages, l->now_ns);
+		break;
+	case TAG_RULES:
+		guard_wake(l->c);
+		break;
+	case TAG_SINKS:
+		sinks_flush(l->c->sinks);
+		break;
+	}
+	return 0;
+}
+
 /* Returns 0, or -errno for a lost source. */
 static int loop_run(struct loop *l)
 {
@@ -256,36 +295,13 @@ static int loop_run(struct loop *l)
 	while (!l->stop && !l->c->reader_gone) {
 		if (!more)
 			arm_timer(l);
-		n = epoll_wait(l->epoll_fd, events, sizeof(events) / sizeof(events[0]),
-			       more ? 0 : -1);
+		n = wait_for_events(l, events, sizeof(events) / sizeof(events[0]), more);
 		if (n < 0 && errno != EINTR)
 			return -errno;
-		l->now_ns = clock_ns(CLOCK_MONOTONIC);
-		for (int i = 0; i < n; i++) {
-			switch ((enum tag)events[i].data.u32) {
-			case TAG_SIGNAL:
-				err = take_signals(l);
-				break;
-			case TAG_TIMER:
-				l->armed_ns = UINT64_MAX;	/* setting it takes the tick: timerfd_create(2) */
-				break;
-			case TAG_TRACE:
-				ration_execs(l);
-				break;
-			case TAG_PACKETS:
-				ration_take(&l->packets, l->now_ns);
-				break;
-			case TAG_CONNTRACK:
-				ration_take(&l->messages, l->now_ns);
-				break;
-			case TAG_RULES:
-				guard_wake(l->c);
-				break;
-			case TAG_SINKS:
-				sinks_flush(l->c->sinks);
-				break;
-			}
-		}
+		for (int i = 0; i < n && !err; i++)
+			err = take_event(l, (enum tag)events[i].data.u32);
+		if (clock_ns(CLOCK_MONOTONIC) - l->now_ns > BUSY_NS)
+			l->c->join.slept_ns = 0;	/* what has come meanwhile did not wake us */
 		more = collector_drain(l->c);
 		if (more < 0 || err)
 			return err ? err : more;
@@ -349,6 +365,11 @@ int run_collect(struct options *options)
 		if (l.notify.watchdog_ns)
 			l.watchdog_ns = l.now_ns;
 		err = loop_open(&l);
+		if (!err) {
+			int more = collector_drain(&c);	/* what came while we were starting */
+
+			err = more < 0 ? more : 0;
+		}
 		if (!err) {
 			if (watched)
 				say_hello(options);

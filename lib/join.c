@@ -345,7 +345,7 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 }
 
 /* While we sleep a packet wakes us. Else those that were not all read for so long may have stood
- * since they last were. (To be kept from running looks like sleep.) */
+ * since they last were. */
 static bool has_stood(const struct join *j)
 {
 	return j->slept_ns <= ASLEEP_NS &&

@@ -19,8 +19,8 @@
  * an end. Evidence goes in as it is read; nothing is decided before join_settle().
  */
 
-/* How long a packet's owner may stay undecided, but for a few JOIN_CONFIRM_NS, and the first look
- * before that. */
+/* How long a packet's owner may stay undecided, but for a few JOIN_CONFIRM_NS, or while we are behind;
+ * and the first look before that. */
 #define JOIN_UNSURE_NS		500000000ull
 #define JOIN_HELD_NS		5000000ull
 /* How long conntrack's word waits for the packet it belongs to: well over NFLOG's flush timeout. */
@@ -92,7 +92,7 @@ struct join {
 	struct resume resume;
 	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
-	uint64_t slept_ns;		/* how long nothing had been read when this batch began */
+	uint64_t slept_ns;		/* how long we did, until this batch woke us */
 	bool conntrack_current;		/* every conntrack message queued before this batch has */
 	uint64_t undecodable;		/* packets, of those given */
 	uint64_t undecided;		/* packets whose flow has not started yet */

@@ -189,7 +189,7 @@ void ladder_answer(struct join *j, struct flow *f, struct owner_query *query)
 	bool again = query->unfinished && !j->finishing &&
 		     j->now_ns - f->packet_ns < JOIN_UNSURE_NS;
 
-	if (!may_have_sent(j, f, query)) {
+	if (!again && !may_have_sent(j, f, query)) {
 		start_by_packet(j, f);
 		return;
 	}

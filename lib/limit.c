@@ -137,12 +137,18 @@ int limit_new(struct limit **out, const struct limit_config *config, uint64_t no
 	return 0;
 }
 
+/* It may have been set by an interval shorter than both: then it was long ago. */
+static uint64_t earlier_by(uint64_t due_ns, uint64_t less_ns)
+{
+	return due_ns > less_ns ? due_ns - less_ns : 1;
+}
+
 int limit_change(struct limit *l, const struct limit_config *config)
 {
 	if (config->rate && !config->burst)
 		return -EINVAL;
 	if (l->due_ns != UINT64_MAX && config->interval_ns < l->config.interval_ns)
-		l->due_ns -= l->config.interval_ns - config->interval_ns;
+		l->due_ns = earlier_by(l->due_ns, l->config.interval_ns - config->interval_ns);
 	l->config = *config;
 	return 0;
 }

@@ -217,6 +217,40 @@ time.sleep(60)' && says "a datagram after a silence" '[.nfwho.owner, .process.pi
 	collector_stop
 }
 
+# Reading its configuration takes a second; meanwhile a datagram is sent, and its sender goes. Who has the
+# tuple afterwards has not sent it.
+while_it_was_busy()
+{
+	local title="a datagram from before its port's next user" conf=$work/nfwho.conf strace
+	local sends='
+import os, socket, sys, time
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.bind(("", 40404))
+s.connect((os.environ["PEER4"], int(os.environ["PORT"])))
+s.send(b"x")
+time.sleep(int(sys.argv[1]))'
+
+	command -v strace >/dev/null || { skip "$title" "needs strace"; return; }
+	mode="no trace"
+	: >"$conf"
+	collector_start --events start --protocols udp --trace off --config "$conf" || return
+	strace -qq -o "$work/calls" -P "$conf" -e trace=openat \
+		-e inject=openat:delay_enter=$((1500000 * slow)) -p "$collector" 2>"$work/strace" &
+	strace=$!
+	children+=("$strace")
+	wait_for 5 grep -q 'TracerPid:[[:space:]]*[1-9]' "/proc/$collector/status"
+	sleep 0.5
+	kill -HUP "$collector"
+	sleep 0.3
+	PORT=$((port + 1)) PEER4=$peer4 here "$python" -c "$sends" 0
+	sleep 0.3
+	held "$title" "$python" -c "$sends" 60 &&
+		says "$title" '[.nfwho.owner, .process.pid]' '["uid",null]'
+	check "it was sent while the collector was busy" grep -q "openat.*DELAYED" "$work/calls"
+	kill "$pid" "$strace"
+	collector_stop
+}
+
 all()
 {
 	mode=$1
@@ -242,4 +276,5 @@ all trace --trace on
 serve {1021..1040}
 all "no trace" --trace off
 after_a_silence
+while_it_was_busy
 finish

@@ -931,6 +931,27 @@ static void but_by_who_was_there_before(void **state)
 	assert_int_equal(w->owner_pid[0], w->pid[0]);
 }
 
+/* A service's first search had no time. */
+static void who_was_there_is_searched_for_again(void **state)
+{
+	struct owner_query answer = { .rung = OWNER_CGROUP, .cgroup_id = 1, .unfinished = true };
+	struct tuple t = to_server(40000);
+	struct world *w = *state;
+	struct flow *f;
+
+	t.protocol = server.protocol = IPPROTO_UDP;
+	settle(w, true);
+	pass(w, 350 * MS);
+	packet(w, 40000, 1);
+	f = flow_by_tuple(w->flows, &t);
+	f->packet_ns = w->now_ns;
+	ladder_answer(&w->join, f, &answer);
+	assert_int_equal(w->started, 0);
+	is_held_by(w, process_find(w->processes, (uint32_t)w->pid[0], 0));
+	assert_int_equal(w->started, 1);
+	assert_int_equal(w->owner_pid[0], w->pid[0]);
+}
+
 static void a_datagram_that_wakes_us_was_sent_just_now(void **state)
 {
 	struct world *w = *state;
@@ -989,6 +1010,7 @@ int main(void)
 		TEST(a_datagram_is_not_sent_by_who_began_after_it),
 		TEST(nor_by_who_began_while_it_stood_in_the_queue),
 		TEST(but_by_who_was_there_before),
+		TEST(who_was_there_is_searched_for_again),
 		TEST(a_datagram_that_wakes_us_was_sent_just_now),
 		TEST(so_it_is_with_what_was_queued_while_nobody_ran),
 		TEST(the_next_attempt_is_not_that_of_before_the_start),

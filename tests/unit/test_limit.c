@@ -64,6 +64,13 @@ static void other_limits_hold_from_then_on(void **state)
 	for (unsigned int i = 0; i < 100; i++)
 		assert_true(attempt(&w, NULL, 0, 1, 80));
 	assert_true(limit_due_ns(w.limit) != UINT64_MAX);
+
+	/* Longer than the host has been up; and back, before what was due by the first is told. */
+	config.interval_ns = w.now_ns + 60 * SECOND_NS;
+	assert_int_equal(limit_change(w.limit, &config), 0);
+	config.interval_ns = SECOND_NS;
+	assert_int_equal(limit_change(w.limit, &config), 0);
+	assert_in_range(limit_due_ns(w.limit), 1, w.now_ns);
 	tell(&w);
 	assert_int_equal(w.count, w.held);
 	limit_free(w.limit);
