@@ -20,10 +20,11 @@
  *
  * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query
  * left over then is `unfinished`. Whether one process holds a socket may take half of the time,
- * 100 ms at once: the packet of a short-lived process is named now or never. For relatives there are
- * 3 ms of their own, since who was found may have been found with the last of the others'. Both are
- * reckoned by what is looked at: the clock of CPU time also counts what a host has given to others.
- * A holder that is no relative of the first one found, nor on the way to it, is not listed. Processes
+ * 100 ms at once: the packet of a short-lived process is named now or never. Parents are always asked,
+ * 256 descriptors of each; for children there are 3 ms of their own, since who was found may have been
+ * found with the last of the others'. Both are reckoned by what is looked at: the clock of CPU time
+ * also counts what a host has given to others. A holder that is no relative of the first one found, nor
+ * on the way to it, or a child that there was no time for, is not listed. Processes
  * of other pid namespaces than our own and its descendants are not in /proc at all. A process with so
  * many descriptors that reading them takes longer is read on in the next search: its first connections
  * may go unnamed.
@@ -50,7 +51,7 @@
 #define PROCESS_NS 16000u
 #define DESCRIPTOR_NS 1000u
 
-/* So reckoned: for whether one process holds one socket, as above, and for relatives. */
+/* So reckoned: for whether one process holds one socket, as above, and for holders' children. */
 #define HOLDS_SHARE 2
 #define HOLDS_AHEAD_NS (100 * NS_PER_MS * HOLDS_SHARE)
 #define RELATIVES_NS (3 * NS_PER_MS)
@@ -65,6 +66,7 @@
 #define NEW_MIN 32		/* of them, asked in step 3 though not new */
 #define STEPS_MAX 5
 #define RELATIVES_MAX 16	/* children asked for one holder */
+#define HOLDS_FDS 4096		/* descriptors looked at for whether a process holds a socket */
 #define RELATIVE_FDS 256	/* descriptors looked at in each of them, and in the parent */
 #define NOBODY_NS (1000 * NS_PER_MS)
 
@@ -217,23 +219,18 @@ static void try_everyone(struct holder_index *h)
 	}
 }
 
-/* Who may have the socket by fork. The init process adopts everybody: no relative of anyone. */
-static void ask_relatives(struct holder_index *h, const struct holder_query *q)
+/* Who may have the socket by fork. */
+static void ask_children(struct holder_index *h, uint32_t pid)
 {
-	uint32_t children[RELATIVES_MAX], pid = q->found[0].pid;
-	struct procfd_identity who;
+	uint32_t children[RELATIVES_MAX];
 	int n;
 
 	if (!holder_enter(h, pid))
 		return;
-	if (procfd_identify(h->proc_fd, h->pid_fd, &who) < 0)
-		who.ppid = 0;
 	n = procfd_children(h->pid_fd, pid, children, RELATIVES_MAX);
 	holder_leave(h);
 	while (n-- > 0)
 		holder_ask(h, children[n], RELATIVE_FDS);
-	if (who.ppid > 1)
-		holder_ask(h, who.ppid, RELATIVE_FDS);
 }
 
 /* What all looks until now are reckoned to have taken. */
@@ -242,20 +239,32 @@ static uint64_t reckoned_ns(const struct holder_index *h)
 	return h->stats.pids * PROCESS_NS + h->stats.descriptors * DESCRIPTOR_NS;
 }
 
-/* Where the search was cut, the next one goes on: relatives are looked at in passing. */
+/* Where the search was cut, the next one goes on: relatives are looked at in passing. All parents come
+ * first, whatever that takes: the older holder is the one that is named. The init process adopts
+ * everybody: no relative of anyone. */
 static void try_relatives(struct holder_index *h)
 {
-	uint64_t end_ns = reckoned_ns(h) + RELATIVES_NS;
+	uint32_t first[HOLDER_QUERIES_MAX] = { 0 };
 	struct recent cut = h->cut;
+	uint64_t end_ns;
 
 	h->cut.pid = 0;
 	h->late = false;
 	h->deadline_ns = UINT64_MAX;
-	for (unsigned int i = 0; i < h->count && reckoned_ns(h) < end_ns; i++) {
+	for (unsigned int i = 0; i < h->count; i++) {
 		const struct holder_query *q = &h->queries[i];
+		uint32_t ppid = q->found[0].ppid;
 
-		if (q->count > 0 && holder_is_wanted(h, q->inode))
-			ask_relatives(h, q);
+		if (q->count == 0 || !holder_is_wanted(h, q->inode))
+			continue;
+		first[i] = q->found[0].pid;
+		if (ppid > 1)
+			holder_ask(h, ppid, RELATIVE_FDS);
+	}
+	end_ns = reckoned_ns(h) + RELATIVES_NS;
+	for (unsigned int i = 0; i < h->count && reckoned_ns(h) < end_ns; i++) {
+		if (first[i])
+			ask_children(h, first[i]);
 	}
 	h->cut = cut;
 }
@@ -333,13 +342,13 @@ static int look_into(struct holder_index *h, uint32_t pid, const struct holder_q
 			peek_ahead(h, h->recent[i].fd);
 	}
 	if (q->count == 0)
-		n = holder_scan(h, 0, UINT_MAX);
+		n = holder_scan(h, 0, HOLDS_FDS);
 	holder_leave(h);
 	if (q->count > 0)
 		return 1;
 	if (n < 0)
 		return n;
-	return h->late ? -EAGAIN : 0;
+	return n < HOLDS_FDS ? 0 : -EAGAIN;
 }
 
 /* Asked of each of many processes for each of many packets: not while what it took is not paid for
@@ -353,6 +362,7 @@ int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 	if (h->holds_paid_ns > now + HOLDS_AHEAD_NS)
 		return -EAGAIN;
 	begin = begin_search(h, &query, 1, HOLDER_LIKELY);
+	h->deadline_ns = UINT64_MAX;
 	ret = look_into(h, pid, &query);
 	end_search(h, begin);
 	if (h->holds_paid_ns < now)

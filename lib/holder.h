@@ -59,7 +59,7 @@ void holder_find(struct holder_index *h, struct holder_query *queries, unsigned 
 		 enum holder_reach reach);
 
 /* Whether pid holds this socket. 1 yes, 0 no, -errno (gone; not allowed to look; -EAGAIN: it has
- * too many descriptors for the time there is, or that is used up for now). */
+ * more descriptors than are looked at, or the time there is for this is used up for now). */
 int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode);
 
 const struct holder_stats *holder_stats(const struct holder_index *h);

@@ -90,8 +90,8 @@ int owner_sockets(struct owner *o, struct owner_query *queries, unsigned int cou
 int owner_socket(struct owner *o, struct owner_query *query);
 
 /* Whether pid holds this socket inode among its descriptors. 1 yes, 0 no, -errno (gone; not allowed
- * to look; -EAGAIN: too many descriptors for the time there is, which is bounded to half of what
- * passes, or that is used up for now). */
+ * to look; -EAGAIN: more descriptors than are looked at, or the time there is for this, half of what
+ * passes, is used up for now). */
 int owner_holds(struct owner *o, uint32_t pid, uint64_t inode);
 
 /* cgroup v2 path for an id, "" if it is gone or unknown. Valid until the next call. */

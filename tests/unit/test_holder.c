@@ -21,10 +21,11 @@
 #include <cmocka.h>
 
 /* Of sockets in a family; a search that knows one number tries the next eight. */
-#define FD_OWN 40
-#define FD_SHARED 44
+#define FD_OWN 200
+#define FD_SHARED 204
 
 #define TRIES 200
+#define SERVERS 64
 
 #define MS 1000000l
 
@@ -100,22 +101,43 @@ static void live(int generations, int to)
 		pause();
 }
 
-static pid_t family(struct member *members, int generations)
+/* Begins when nobody can write to `gate` any more. */
+static pid_t begin(int generations, const int *gate, int *from)
 {
-	struct member member;
 	int ends[2];
 	pid_t pid;
+	char c;
 
 	assert_int_equal(pipe(ends), 0);
 	pid = fork();
-	if (!pid)
+	if (!pid) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (gate && (close(gate[1]) || read(gate[0], &c, 1)))
+			_exit(1);
 		live(generations, ends[1]);
+	}
 	close(ends[1]);
+	*from = ends[0];
+	return pid;
+}
+
+static void meet(struct member *members, int generations, int from)
+{
+	struct member member;
+
 	for (int i = 0; i < generations; i++) {
-		assert_int_equal(read(ends[0], &member, sizeof(member)), sizeof(member));
+		assert_int_equal(read(from, &member, sizeof(member)), sizeof(member));
 		members[member.generation] = member;
 	}
-	close(ends[0]);
+	close(from);
+}
+
+static pid_t family(struct member *members, int generations)
+{
+	int from;
+	pid_t pid = begin(generations, NULL, &from);
+
+	meet(members, generations, from);
 	return pid;
 }
 
@@ -197,6 +219,33 @@ static void the_relatives_are_asked_whatever_the_clock_counts(void **state)
 	assert_in_range(query.count, 2, 3);
 }
 
+/* More servers than there is time for relatives; all workers are newer than all of
+ * them, and found first. */
+static void every_parent_is_asked(void **state)
+{
+	struct holder_query queries[SERVERS];
+	struct member members[SERVERS][2];
+	int gate[2], from[SERVERS];
+	pid_t pids[SERVERS];
+
+	assert_int_equal(pipe(gate), 0);
+	for (int i = 0; i < SERVERS; i++)
+		pids[i] = begin(2, gate, &from[i]);
+	close(gate[0]);
+	close(gate[1]);
+	for (int i = 0; i < SERVERS; i++) {
+		meet(members[i], 2, from[i]);
+		queries[i] = (struct holder_query) { .inode = members[i][0].shared };
+	}
+	holder_find(*state, queries, SERVERS, HOLDER_LIKELY);
+	for (int i = 0; i < SERVERS; i++)
+		end(pids[i]);
+	for (int i = 0; i < SERVERS; i++) {
+		assert_int_equal(queries[i].count, 2);
+		assert_int_equal(queries[i].found[0].pid, members[i][0].pid);
+	}
+}
+
 /* Asks a process, `count` times and each time after that many microseconds, for a socket that it does
  * not hold. Returns what its looks are reckoned to take, in microseconds: 16 for the process, one for
  * each descriptor. */
@@ -243,6 +292,7 @@ int main(void)
 		TEST(of_one_clock_tick_the_parent_is_the_older),
 		TEST(so_it_is_in_whatever_order_they_are_met),
 		TEST(the_relatives_are_asked_whatever_the_clock_counts),
+		TEST(every_parent_is_asked),
 		TEST(a_process_is_looked_into_for_half_of_the_time),
 	};
 
