@@ -239,33 +239,44 @@ static uint64_t reckoned_ns(const struct holder_index *h)
 	return h->stats.pids * PROCESS_NS + h->stats.descriptors * DESCRIPTOR_NS;
 }
 
-/* Where the search was cut, the next one goes on: relatives are looked at in passing. All parents come
- * first, whatever that takes: the older holder is the one that is named. The init process adopts
- * everybody: no relative of anyone. */
+static bool is_among(const uint32_t *pids, unsigned int count, uint32_t pid)
+{
+	while (count-- > 0) {
+		if (pids[count] == pid)
+			return true;
+	}
+	return false;
+}
+
+/* Where the search was cut, the next one goes on: relatives are looked at in passing, for all sockets at
+ * once. All parents come first, whatever that takes: the older holder is the one that is named. The
+ * init process adopts everybody: no relative of anyone. */
 static void try_relatives(struct holder_index *h)
 {
-	uint32_t first[HOLDER_QUERIES_MAX] = { 0 };
+	uint32_t first[HOLDER_QUERIES_MAX] = { 0 }, parents[HOLDER_QUERIES_MAX] = { 0 };
 	struct recent cut = h->cut;
 	uint64_t end_ns;
 
 	h->cut.pid = 0;
 	h->late = false;
 	h->deadline_ns = UINT64_MAX;
+	h->open++;	/* none is the last one */
 	for (unsigned int i = 0; i < h->count; i++) {
 		const struct holder_query *q = &h->queries[i];
-		uint32_t ppid = q->found[0].ppid;
 
 		if (q->count == 0 || !holder_is_wanted(h, q->inode))
 			continue;
 		first[i] = q->found[0].pid;
-		if (ppid > 1)
-			holder_ask(h, ppid, RELATIVE_FDS);
+		parents[i] = q->found[0].ppid;
+		if (parents[i] > 1 && !is_among(parents, i, parents[i]))
+			holder_ask(h, parents[i], RELATIVE_FDS);
 	}
 	end_ns = reckoned_ns(h) + RELATIVES_NS;
 	for (unsigned int i = 0; i < h->count && reckoned_ns(h) < end_ns; i++) {
 		if (first[i])
 			ask_children(h, first[i]);
 	}
+	h->open--;
 	h->cut = cut;
 }
 

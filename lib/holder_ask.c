@@ -163,6 +163,7 @@ static void found(struct holder_index *h, int fd, uint64_t inode)
 	while ((q = set_next(h, inode, &slot))) {
 		if (q->count == 0)
 			h->open--;
+		q->unfinished = false;
 		add_holder(q, &who, fd);
 	}
 	h->hit = true;
@@ -238,7 +239,7 @@ void holder_ask(struct holder_index *h, uint32_t pid, unsigned int max)
 	}
 	if (n >= 0 && h->late)
 		h->cut = (struct recent){ pid, h->paused_at };
-	else if (n >= 0 && (unsigned int)n < max)
+	else if (n >= 0 && (unsigned int)n < max && (!h->hit || h->open > 0))
 		*asked = pid;
 	holder_leave(h);
 }

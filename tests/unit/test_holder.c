@@ -23,6 +23,9 @@
 /* Of sockets in a family; a search that knows one number tries the next eight. */
 #define FD_OWN 200
 #define FD_SHARED 204
+#define FD_OTHER 208
+
+#define USER 64123	/* who these processes are, if we may say so */
 
 #define TRIES 200
 #define SERVERS 64
@@ -78,20 +81,22 @@ static uint64_t socket_at(int number)
 struct member {
 	int generation;
 	pid_t pid;
-	uint64_t own, shared;
+	uint64_t own, shared, other;
 };
 
-/* The first opens the socket that all hold. Each forks the next at once, and has one of its own
+/* The first opens the two sockets that all hold. Each forks the next at once, and has one of its own
  * then. */
 static void live(int generations, int to)
 {
-	struct member me = { .shared = socket_at(FD_SHARED) };
+	struct member me = { .shared = socket_at(FD_SHARED), .other = socket_at(FD_OTHER) };
 	pid_t child = 0;
 
 	while (!child && me.generation + 1 < generations) {
 		child = fork();
 		me.generation += !child;
 	}
+	if (setuid(USER) && geteuid() == 0)
+		_exit(1);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	me.pid = getpid();
 	me.own = socket_at(FD_OWN);
@@ -202,6 +207,47 @@ static void so_it_is_in_whatever_order_they_are_met(void **state)
 	skip();
 }
 
+/* One look into the parent finds all that it shares with its child, who was found first. */
+static void of_two_sockets_the_older_holder_is_told(void **state)
+{
+	struct holder_query queries[2];
+	struct member members[2];
+	pid_t pid = family(members, 2);
+
+	queries[0] = (struct holder_query) { .inode = members[0].shared };
+	queries[1] = (struct holder_query) { .inode = members[0].other };
+	holder_find(*state, queries, 2, HOLDER_LIKELY);
+	end(pid);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(queries[i].count, 2);
+		assert_int_equal(queries[i].found[0].pid, members[0].pid);
+	}
+}
+
+/* There was time for the child alone, its user's newest. */
+static void who_is_found_as_a_relative_is_found(void **state)
+{
+	struct holder_query queries[2];
+	struct member members[2];
+	pid_t pid;
+
+	if (geteuid() != 0)
+		skip();
+	pid = family(members, 2);
+	for (int i = 0; i < 2; i++)
+		queries[i] = (struct holder_query) {
+			.inode = members[1 - i].own, .has_uid = true, .uid = USER,
+		};
+	look_ns = 16 * MS;
+	holder_find(*state, queries, 2, HOLDER_EVERYONE);
+	end(pid);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(queries[i].count, 1);
+		assert_int_equal(queries[i].found[0].pid, members[1 - i].pid);
+		assert_false(queries[i].unfinished);
+	}
+}
+
 /* A host has given this processor to others for 10 ms between any two looks at the clock. The one that
  * was found last is found again at once. */
 static void the_relatives_are_asked_whatever_the_clock_counts(void **state)
@@ -292,6 +338,8 @@ int main(void)
 		TEST(of_one_clock_tick_the_parent_is_the_older),
 		TEST(so_it_is_in_whatever_order_they_are_met),
 		TEST(the_relatives_are_asked_whatever_the_clock_counts),
+		TEST(of_two_sockets_the_older_holder_is_told),
+		TEST(who_is_found_as_a_relative_is_found),
 		TEST(every_parent_is_asked),
 		TEST(a_process_is_looked_into_for_half_of_the_time),
 	};
