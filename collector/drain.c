@@ -264,7 +264,6 @@ int collector_drain(struct collector *c)
 	if (sinks_flush(c->sinks))
 		c->reader_gone = true;
 	collector_note(c);
-	c->join.slept_ns = 0;
 	return packets >= PACKETS_MAX || messages >= MESSAGES_MAX;
 }
 

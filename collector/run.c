@@ -38,7 +38,6 @@
 #define PACKET_TOKEN_NS 4000000ull	/* 250 wake-ups a second: twice what its timer makes of it */
 #define MESSAGE_TOKEN_NS 20000000ull	/* 50 */
 #define SLICE_NS 100000		/* the shortest there is */
-#define BUSY_NS 50000000ull	/* longer than what wakes us takes, but for a reload */
 #define EXEC_WAKES_PER_SECOND 1000
 #define SIGNAL_FAILURES_MAX 1000
 
@@ -255,7 +254,7 @@ static int wait_for_events(struct loop *l, struct epoll_event *events, int max, 
 	int n = epoll_wait(l->epoll_fd, events, max, more ? 0 : -1);
 
 	l->now_ns = clock_ns(CLOCK_MONOTONIC);
-	l->c->join.slept_ns = l->now_ns - began_ns;
+	l->c->join.woken_ns = l->now_ns - began_ns >= JOIN_ASLEEP_NS ? l->now_ns : 0;
 	return n;
 }
 
@@ -300,8 +299,6 @@ static int loop_run(struct loop *l)
 			return -errno;
 		for (int i = 0; i < n && !err; i++)
 			err = take_event(l, (enum tag)events[i].data.u32);
-		if (clock_ns(CLOCK_MONOTONIC) - l->now_ns > BUSY_NS)
-			l->c->join.slept_ns = 0;	/* what has come meanwhile did not wake us */
 		more = collector_drain(l->c);
 		if (more < 0 || err)
 			return err ? err : more;
@@ -366,18 +363,16 @@ int run_collect(struct options *options)
 			l.watchdog_ns = l.now_ns;
 		err = loop_open(&l);
 		if (!err) {
-			int more = collector_drain(&c);	/* what came while we were starting */
-
-			err = more < 0 ? more : 0;
+			takeover_keep(&c, &l.notify);
+			err = collector_drain(&c);	/* what came while we were starting */
 		}
-		if (!err) {
+		if (err >= 0) {
 			if (watched)
 				say_hello(options);
-			takeover_keep(&c, &l.notify);
 			say_status(&l, notify_ready);
 			err = loop_run(&l);
 		}
-		if (err)
+		if (err < 0)
 			log_error("a source is lost: %s", strerror(-err));
 		notify_stopping(&l.notify);
 		collector_stop(&c);

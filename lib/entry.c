@@ -177,14 +177,13 @@ bool entry_is_older(const struct join *j, const struct flow *orphan, uint64_t se
 	return is_orphan(orphan) && (orphan->seen & (FLOW_NEW | FLOW_DESTROY)) == FLOW_DESTROY;
 }
 
-/* Conntrack's word was read before anything that was sent later than this. While we sleep a packet
- * wakes us, and was sent just now. */
+/* Conntrack's word was read before anything that was sent later than this, or has woken us. */
 static bool was_read_before(const struct join *j, const struct flow *orphan, uint64_t sent_after_ns)
 {
 	uint64_t ago_ns = j->now_ns - sent_after_ns;
 
-	if (ago_ns > JOIN_TIMER_LATE_NS && j->slept_ns > SLACK_NS)
-		ago_ns = JOIN_TIMER_LATE_NS;
+	if (sent_after_ns + JOIN_TIMER_LATE_NS < j->woken_ns)
+		ago_ns = j->now_ns - j->woken_ns + JOIN_TIMER_LATE_NS;
 	return orphan->start_real_ns + SLACK_NS + ago_ns < j->now_real_ns;
 }
 

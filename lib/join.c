@@ -23,8 +23,6 @@
 #define HASH_NONFATAL_OOM 1
 #include <uthash.h>
 
-#define ASLEEP_NS 100000000ull
-
 struct join_holders {
 	uint64_t number;	/* of the flow */
 	unsigned int count;
@@ -344,12 +342,14 @@ static struct flow *packet_flow(struct join *j, const struct nflog_packet *packe
 	return waiting;
 }
 
-/* While we sleep a packet wakes us. Else those that were not all read for so long may have stood
- * since they last were. */
+/* Packets that were not all read for so long may have stood since they last were, or since we woke. */
 static bool has_stood(const struct join *j)
 {
-	return j->slept_ns <= ASLEEP_NS &&
-	       join_sent_after(j) + JOIN_TIMER_LATE_NS < j->now_ns;
+	uint64_t since_ns = join_sent_after(j);
+
+	if (since_ns < j->woken_ns)
+		since_ns = j->woken_ns;
+	return since_ns + JOIN_TIMER_LATE_NS < j->now_ns;
 }
 
 static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_packet *packet)

@@ -31,6 +31,8 @@
 /* The kernel hands on a batch of packets by a timer, which is late where processors are not given
  * to it (up to 100 ms seen on an emulated machine). */
 #define JOIN_TIMER_LATE_NS	250000000ull
+/* While we sleep a packet wakes us. (To be kept from running looks like sleep.) */
+#define JOIN_ASLEEP_NS		100000000ull
 /* How often a silent socket is asked for. */
 #define JOIN_RECHECK_NS		5000000000ull
 /* A connect sends its SYN again for 127 s by default (six times); an administrator may have asked
@@ -92,7 +94,9 @@ struct join {
 	struct resume resume;
 	struct resync resync;
 	uint64_t packets_read_ns;	/* every packet queued by then has been read */
-	uint64_t slept_ns;		/* how long we did, until this batch woke us */
+	uint64_t woken_ns;		/* when something woke us from a sleep of JOIN_ASLEEP_NS or more:
+					 * packets that are read now were sent since, or shortly
+					 * before; 0: we had not slept so long */
 	bool conntrack_current;		/* every conntrack message queued before this batch has */
 	uint64_t undecodable;		/* packets, of those given */
 	uint64_t undecided;		/* packets whose flow has not started yet */

@@ -217,7 +217,7 @@ time.sleep(60)' && says "a datagram after a silence" '[.nfwho.owner, .process.pi
 	collector_stop
 }
 
-# Reading its configuration takes a second; meanwhile a datagram is sent, and its sender goes. Who has the
+# Reading its configuration takes seconds; meanwhile a datagram is sent, and its sender goes. Who has the
 # tuple afterwards has not sent it.
 while_it_was_busy()
 {
@@ -235,7 +235,7 @@ time.sleep(int(sys.argv[1]))'
 	: >"$conf"
 	collector_start --events start --protocols udp --trace off --config "$conf" || return
 	strace -qq -o "$work/calls" -P "$conf" -e trace=openat \
-		-e inject=openat:delay_enter=$((1500000 * slow)) -p "$collector" 2>"$work/strace" &
+		-e inject=openat:delay_enter=$((2000000 + 400000 * slow)) -p "$collector" 2>"$work/strace" &
 	strace=$!
 	children+=("$strace")
 	wait_for 5 grep -q 'TracerPid:[[:space:]]*[1-9]' "/proc/$collector/status"
@@ -248,6 +248,7 @@ time.sleep(int(sys.argv[1]))'
 		says "$title" '[.nfwho.owner, .process.pid]' '["uid",null]'
 	check "it was sent while the collector was busy" grep -q "openat.*DELAYED" "$work/calls"
 	kill "$pid" "$strace"
+	wait "$strace"
 	collector_stop
 }
 

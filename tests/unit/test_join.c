@@ -947,7 +947,7 @@ static void a_datagram_that_wakes_us_was_sent_just_now(void **state)
 	struct world *w = *state;
 	struct process *p = began_meanwhile(w);
 
-	w->join.slept_ns = 350 * MS;
+	w->join.woken_ns = w->now_ns;
 	packet(w, 40000, 1);
 	is_held_by(w, p);
 	assert_int_equal(w->rung[0], OWNER_SOCKET);

@@ -520,7 +520,7 @@ static void what_was_read_before_we_slept_is_not_of_the_packet_that_woke_us(void
 	tells(w, CT_NEW, 7, 0, 0);
 	settle(w, true);
 	pass(w, 500 * MS);
-	w->join.slept_ns = 500 * MS;
+	w->join.woken_ns = w->now_ns;
 	connects(w, GONE, 1);
 	route(w, GONE, 40000);
 	packet_of_entry(w, 40000, 1, 7, 0);
