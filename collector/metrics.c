@@ -125,7 +125,7 @@ static void add_connections(struct text *t, const struct metrics *m, const struc
 	add_counter(t, "connections_resumed_total", l->resumed,
 		    "Connections that were open before the start, of which the end is told.");
 	add_counter(t, "ends_evicted_total", l->ends_evicted,
-		    "Ends given up for want of room.");
+		    "Ends given up for want of room, or of anybody who would tell.");
 	add_counter(t, "ends_uncertain_total", l->ends_uncertain,
 		    "Ends of connections while which conntrack messages were lost.");
 }

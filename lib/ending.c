@@ -19,7 +19,7 @@
 #define ENDED_MAX 32
 #define OPEN_MAX 32
 
-static bool conntrack_will_tell(const struct join *j, const struct flow *f)
+bool ending_told_by_conntrack(const struct join *j, const struct flow *f)
 {
 	return j->config.ct && !j->config.ct_silent &&
 	       !(f->seen & (FLOW_DESTROY | FLOW_UNTRACKED));
@@ -33,7 +33,7 @@ static bool is_to_be_watched(const struct join *j, const struct flow *f)
 {
 	if ((f->seen & (FLOW_RESUMED | FLOW_PACKET)) == FLOW_RESUMED)
 		return fate_answered(f) || tuple_is_datagram(&f->tuple);
-	return fate_answered(f) && !(flow_has_entry(f) && conntrack_will_tell(j, f)) &&
+	return fate_answered(f) && !(flow_has_entry(f) && ending_told_by_conntrack(j, f)) &&
 	       !(f->skaddr && j->config.trace && match_is_forwarded(f));
 }
 
@@ -127,7 +127,7 @@ static void retire(struct join *j, struct flow *f)
 	free_older(j, f);
 	process_unref(f->process);
 	f->process = NULL;
-	if (flow_has_entry(f) && conntrack_will_tell(j, f))
+	if (flow_has_entry(f) && ending_told_by_conntrack(j, f))
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
 	else
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_ENDED, j->now_ns + JOIN_CONFIRM_NS);
@@ -189,7 +189,7 @@ static bool is_unexplained(const struct flow *f)
 /* A missing NEW means something only when all there was has been read. */
 static bool awaits_conntrack(const struct join *j, const struct flow *f)
 {
-	return conntrack_will_tell(j, f) && !flow_has_entry(f) &&
+	return ending_told_by_conntrack(j, f) && !flow_has_entry(f) &&
 	       !j->conntrack_current && !j->finishing;
 }
 
@@ -238,7 +238,7 @@ void ending_follow(struct join *j, struct flow *f, bool patient)
 		else
 			join_end(j, f);
 	} else if (f->seen & FLOW_CLOSED) {
-		if (conntrack_will_tell(j, f))
+		if (ending_told_by_conntrack(j, f))
 			flow_enqueue(flows, f, FLOW_QUEUE_CLOSED, j->now_ns + JOIN_DESTROY_NS);
 		else
 			join_end(j, f);

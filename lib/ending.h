@@ -11,6 +11,9 @@
  * patient: an explanation that is due may be waited for. */
 void ending_follow(struct join *j, struct flow *f, bool patient);
 
+/* Whether conntrack will tell of its end, if it has an entry. */
+bool ending_told_by_conntrack(const struct join *j, const struct flow *f);
+
 /* A tuple has one use at a time in each network namespace and zone. Before one more starts, the
  * oldest of very many ends as uncertain: whoever sends SYNs of one tuple on and on, each with
  * another number, would make as many flows of it as he likes, and each packet walks past all of

@@ -28,7 +28,8 @@ struct ledger {
 	uint64_t undecodable, filtered, retransmits, midstream, evicted, pending;
 	uint64_t started, suppressed;
 	uint64_t ended, ends_uncertain;	/* uncertain: conntrack messages lost while it lived */
-	uint64_t ends_evicted;	/* started or resumed, let go for want of room before their end */
+	uint64_t ends_evicted;	/* started or resumed, let go before their end: for want of room, or of
+				 * anybody who would tell of it */
 	uint64_t resumed;	/* open before this run: their ends are in `ended` */
 	uint64_t written;	/* records of connections handed to the outputs */
 

@@ -34,6 +34,30 @@ static bool is_let_go(const struct join *j, const struct flow *f, int err)
 	return j->config.starts_only && j->now_ns - f->start_ns > after_ns;
 }
 
+/* Nobody has told of an end, and nobody will: it is no socket's of here, nor one that the trace
+ * follows, and conntrack does not tell; or it would, but never confirmed an entry: the packet was
+ * dropped on this host, behind our hook. */
+static bool ends_unheard(struct join *j, const struct flow *f)
+{
+	if (f->skaddr || !(match_is_forwarded(f) || f->seen & FLOW_INGRESS) ||
+	    j->now_ns - f->start_ns <= SENT_AGAIN_NS)
+		return false;
+	return !ending_told_by_conntrack(j, f) ||
+	       (!flow_has_entry(f) && ct_lookup(j->config.ct, &f->tuple, f->ct_zone, NULL) == -ENOENT);
+}
+
+/* That it has ended is certain only where conntrack would have told of anything else. */
+static void end_unheard(struct join *j, struct flow *f)
+{
+	if (ending_told_by_conntrack(j, f)) {
+		f->seen |= FLOW_CT_LOST;
+	} else {
+		j->config.ledger->ends_evicted += !(f->seen & FLOW_END_UNTOLD);
+		f->seen |= FLOW_END_UNTOLD;
+	}
+	join_end(j, f);
+}
+
 static void recheck_unanswered(struct join *j, struct flow *f)
 {
 	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
@@ -44,6 +68,10 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 	/* conntrack's last word has the answer, and the bytes; its entry outlives the socket. */
 	if (datagram && f->seen & FLOW_NEW && !(f->seen & FLOW_REMOVED)) {
 		flow_enqueue(j->config.flows, f, FLOW_QUEUE_OPEN, j->now_ns);
+		return;
+	}
+	if (ends_unheard(j, f)) {
+		end_unheard(j, f);
 		return;
 	}
 	err = match_ask_socket(j, f, &query);

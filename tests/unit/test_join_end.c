@@ -106,6 +106,31 @@ static void where_starts_alone_are_wanted_nothing_stays_for_ever(void **state)
 	assert_int_equal(w->ledger.retransmits, 1);
 }
 
+/* Dropped behind our hook, so that conntrack never confirms it; or of what nobody would tell. */
+static void what_passes_and_is_never_heard_of_again_does_not_stay(void **state)
+{
+	struct world *w = *state;
+	struct ct ct = { .stands = false };
+
+	for (int silent = 0; silent < 2; silent++) {
+		w->join.config.ct = silent ? NULL : &ct;
+		w->ended = w->ledger.ends_uncertain = 0;
+		settle(w, true);
+		forwarded(w, 40000, 1);
+		passes(w, NF_INET_LOCAL_IN, 40001, 2);
+		for (int second = 0; second < 140; second++) {
+			pass(w, 1000 * MS);
+			settle(w, true);
+			if (second == 120)
+				assert_int_equal(flow_count(w->flows), 2);
+		}
+		assert_int_equal(flow_count(w->flows), 0);
+		assert_int_equal(w->ended, silent ? 0 : 2);
+		assert_int_equal(w->ledger.ends_uncertain, silent ? 0 : 2);
+		assert_int_equal(w->ledger.ends_evicted, silent ? 2 : 0);
+	}
+}
+
 /* Where more retransmissions are asked for than by default (tcp_syn_retries, TCP_SYNCNT): the
  * seventh is sent two minutes after the sixth. */
 static void where_starts_alone_are_wanted_none_is_told_twice(void **state)
@@ -1006,6 +1031,7 @@ int main(void)
 		TEST(a_connection_handed_over_has_an_end_and_no_start),
 		TEST(where_starts_alone_are_wanted_an_answer_is_the_end_of_it),
 		TEST(where_starts_alone_are_wanted_nothing_stays_for_ever),
+		TEST(what_passes_and_is_never_heard_of_again_does_not_stay),
 		TEST(where_starts_alone_are_wanted_none_is_told_twice),
 		TEST(an_end_that_conntrack_reckoned_is_not_the_processs),
 		TEST(an_unanswered_one_has_not_the_socket_of_the_next_with_its_tuple),
