@@ -378,17 +378,23 @@ static void count_tail(struct ledger *ledger)
 		ledger->lost_tail += ledger->matched - known;
 }
 
-/* The kernel holds packets back for that long, to send several at once. A flood has no last one:
- * what is left of that is the next run's. */
+/* A flood has no last message. */
+static void drain_all(struct collector *c)
+{
+	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + LAST_BATCH_NS;
+
+	while (collector_drain(c) > 0 && clock_ns(CLOCK_MONOTONIC) < until_ns)
+		;
+}
+
+/* The kernel holds packets back for that long, to send several at once. What is left of a flood is the
+ * next run's. */
 static void read_last_batch(struct collector *c)
 {
 	const struct timespec wait = { .tv_nsec = 2 * COLLECTOR_FLUSH_10MS * 10000000l };
-	uint64_t until_ns;
 
 	nanosleep(&wait, NULL);
-	until_ns = clock_ns(CLOCK_MONOTONIC) + LAST_BATCH_NS;
-	while (collector_drain(c) > 0 && clock_ns(CLOCK_MONOTONIC) < until_ns)
-		;
+	drain_all(c);
 }
 
 /* Nothing is taken down: what is queued from now on is the next run's, in its ledger too. */
@@ -427,8 +433,7 @@ void collector_stop(struct collector *c)
 	if (c->ruleset && c->ruleset_owned)
 		ruleset_silence(c->ruleset);
 	nflog_unbind(c->nflog);
-	while (collector_drain(c) > 0)
-		;
+	drain_all(c);
 	collector_drain(c);
 	join_finish(&c->join, false);
 	collector_read_clocks(c);

@@ -90,7 +90,7 @@ static int open_at(const struct sink *s)
 	if (fd < 0 && errno == ENOENT)
 		fd = create(s, f);
 	else if (fd < 0)
-		fd = -errno;
+		fd = errno == EWOULDBLOCK ? -EBUSY : -errno;	/* somebody has a lease on it */
 	if (fd < 0)
 		return fd;
 	if (fstat(fd, &st) < 0 || flock(fd, LOCK_EX | LOCK_NB) < 0)

@@ -263,6 +263,8 @@ void ladder_lookups_answer(struct join *j, struct ladder_lookups *l)
 		/* No witness answered. */
 		if (l->queries[i].rung == OWNER_UNDECIDED)
 			l->queries[i].rung = l->queries[i].has_uid ? OWNER_UID : OWNER_NONE;
+		if (l->flows[i]->seen & FLOW_STARTED)
+			continue;	/* it was among them twice */
 		ladder_answer(j, l->flows[i], &l->queries[i]);
 	}
 	l->count = 0;
