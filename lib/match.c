@@ -58,15 +58,20 @@ bool match_surely_sends(struct join *j, struct flow *connect, uint8_t hook)
 	return connect->process->known & PROCESS_NETNS && join_may_send(j, connect, hook);
 }
 
-bool match_is_from_here(struct join *j, struct flow *connect)
+/* Its parent was here when it was asked, and the address is one of ours. */
+static bool seems_from_here(struct join *j, const struct flow *connect)
 {
 	struct tuple to_source = tuple_reverse(&connect->tuple);
+	const struct process *p = connect->process;
 
-	if (match_surely_sends(j, connect, NF_INET_LOCAL_OUT))
-		return true;
-	return connect->process && !(connect->process->known & PROCESS_NETNS) &&
-	       connect->process->forked && connect->process->netns == j->config.net_ns &&
+	return p && !(p->known & PROCESS_NETNS) && p->netns == j->config.net_ns &&
 	       route_is_local(j->config.route, &to_source) == 1;
+}
+
+bool match_is_from_here(struct join *j, struct flow *connect)
+{
+	return match_surely_sends(j, connect, NF_INET_LOCAL_OUT) ||
+	       (seems_from_here(j, connect) && connect->process->forked);
 }
 
 /* Packets sent a while ago are not read yet, or a CPU's next record has to tell whether connects
@@ -310,14 +315,16 @@ unsigned int match_undecided(struct join *j, const struct tuple *tuple, uint64_t
 
 /* One tuple, used several times before we came to read its packets. Within one namespace its
  * connects follow one another, and so do its packets; if there are as many of the one as of the
- * other, and nothing was lost, the first belongs to the first. */
+ * other, and nothing was lost, the first belongs to the first. A program that was gone before it could
+ * be asked may have entered another namespace since its fork; had that an address of ours, a connect
+ * there would have no packet here, and they would not be as many. */
 static bool take_in_order(struct join *j, struct flow *f, const struct candidates *c)
 {
 	unsigned int newer, packets = match_undecided(j, &f->tuple, f->number, &newer);
 
 	for (unsigned int i = 0; i < c->count; i++)
-		if (!(f->hook == NF_INET_LOCAL_OUT ? match_is_from_here(j, c->flows[i]) :
-						     match_surely_sends(j, c->flows[i], f->hook)))
+		if (!match_surely_sends(j, c->flows[i], f->hook) &&
+		    !(f->hook == NF_INET_LOCAL_OUT && seems_from_here(j, c->flows[i])))
 			return false;
 	if (!c->complete || packets != c->count || f->sent_after_ns <= j->nflog_lost_ns)
 		return false;

@@ -186,9 +186,8 @@ static void a_tuple_used_twice_is_told_apart_when_all_is_read(void **state)
 
 /* Two children, both gone before anybody could ask for their network namespace, which is their
  * parent's. */
-static void so_it_is_if_both_have_ended(void **state)
+static void are_told_apart_though_they_have_ended(struct world *w, bool programs)
 {
-	struct world *w = *state;
 	be32 here = htonl(INADDR_LOOPBACK), there = htonl(0xcb007102);
 	pid_t sibling = w->pid[1];
 
@@ -199,6 +198,8 @@ static void so_it_is_if_both_have_ended(void **state)
 	for (int who = 1; who <= GONE; who++) {
 		process_fork(w->processes, w->now_ns, (uint32_t)w->pid[who], (uint32_t)w->pid[who],
 			     (uint32_t)w->pid[0], (uint32_t)w->pid[0]);
+		if (programs)
+			process_exec(w->processes, ++w->now_ns, (uint32_t)w->pid[who], "/bin/x");
 		lives_and_dies(w, who, (unsigned int)who, 40000);
 	}
 	pass(w, 200 * MS);
@@ -209,6 +210,16 @@ static void so_it_is_if_both_have_ended(void **state)
 	expect(w, 1, 1);
 	expect(w, 2, GONE);
 	w->pid[1] = sibling;
+}
+
+static void so_it_is_if_both_have_ended(void **state)
+{
+	are_told_apart_though_they_have_ended(*state, false);
+}
+
+static void and_if_they_were_programs(void **state)
+{
+	are_told_apart_though_they_have_ended(*state, true);
 }
 
 static void a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing(void **state)
@@ -992,6 +1003,7 @@ int main(void)
 		TEST(an_answer_that_tells_of_another_ends),
 		TEST(a_tuple_used_twice_is_told_apart_when_all_is_read),
 		TEST(so_it_is_if_both_have_ended),
+		TEST(and_if_they_were_programs),
 		TEST(a_tuple_used_twice_stays_unnamed_if_one_packet_is_missing),
 		TEST(the_only_connect_is_not_taken_if_an_earlier_one_may_be_lost),
 		TEST(the_only_connect_is_not_taken_where_older_ones_are_not_known),
