@@ -378,12 +378,13 @@ static void count_tail(struct ledger *ledger)
 		ledger->lost_tail += ledger->matched - known;
 }
 
-/* A flood has no last message. */
-static void drain_all(struct collector *c)
+/* A flood has no last message; but a group that nobody sends to any more has a last packet. */
+static void drain_all(struct collector *c, bool unbound)
 {
 	uint64_t until_ns = clock_ns(CLOCK_MONOTONIC) + LAST_BATCH_NS;
 
-	while (collector_drain(c) > 0 && clock_ns(CLOCK_MONOTONIC) < until_ns)
+	while (collector_drain(c) > 0 && (clock_ns(CLOCK_MONOTONIC) < until_ns ||
+					  (unbound && c->packets_read >= PACKETS_MAX)))
 		;
 }
 
@@ -394,7 +395,7 @@ static void read_last_batch(struct collector *c)
 	const struct timespec wait = { .tv_nsec = 2 * COLLECTOR_FLUSH_10MS * 10000000l };
 
 	nanosleep(&wait, NULL);
-	drain_all(c);
+	drain_all(c, false);
 }
 
 /* Nothing is taken down: what is queued from now on is the next run's, in its ledger too. */
@@ -433,7 +434,7 @@ void collector_stop(struct collector *c)
 	if (c->ruleset && c->ruleset_owned)
 		ruleset_silence(c->ruleset);
 	nflog_unbind(c->nflog);
-	drain_all(c);
+	drain_all(c, true);
 	collector_drain(c);
 	join_finish(&c->join, false);
 	collector_read_clocks(c);

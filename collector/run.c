@@ -254,7 +254,7 @@ static int wait_for_events(struct loop *l, struct epoll_event *events, int max, 
 	int n = epoll_wait(l->epoll_fd, events, max, more ? 0 : -1);
 
 	l->now_ns = clock_ns(CLOCK_MONOTONIC);
-	l->c->join.woken_ns = l->now_ns - began_ns >= JOIN_ASLEEP_NS ? l->now_ns : 0;
+	l->c->join.woken_ns = !more && l->now_ns - began_ns >= JOIN_ASLEEP_NS ? l->now_ns : 0;
 	return n;
 }
 

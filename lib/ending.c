@@ -65,7 +65,7 @@ static void gather_signs(struct join *j, const struct flow *f, struct fate_signs
 {
 	*signs = (struct fate_signs) {
 		.conntrack = j->config.ct && !j->config.ct_silent && !j->foreign_zone &&
-			     !j->evicting,
+			     j->conntrack_current && !j->evicting,
 		.tracked = j->config.own_rules && f->hook == NF_INET_LOCAL_OUT,
 		.errors_reported = j->config.errors_reported && j->config.trace && !j->evicting &&
 				   trace_complete_since(j->config.trace, f->start_ns),

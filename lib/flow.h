@@ -31,8 +31,8 @@ enum flow_seen {
 	FLOW_LATE	= 1 << 20,	/* its packet was read late, and when it was sent is not
 					 * known: conntrack may have had its word before */
 	FLOW_UNTRACKED	= 1 << 21,	/* the packet carried no conntrack entry: notrack */
-	FLOW_END_UNTOLD	= 1 << 22,	/* left out by a filter, or nothing but starts is wanted:
-					 * nothing more is told */
+	FLOW_END_UNTOLD	= 1 << 22,	/* left out by a filter, or nothing but starts is wanted, or
+					 * nobody would tell us: nothing more is told */
 	FLOW_EARLIER	= 1 << 23,	/* its connect was before the trace began */
 	FLOW_RST	= 1 << 24,	/* the socket went as by a RST, of either side */
 	FLOW_KERNEL	= 1 << 25,	/* connected by a kernel thread */

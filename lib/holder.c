@@ -273,7 +273,7 @@ static void try_relatives(struct holder_index *h)
 	}
 	end_ns = reckoned_ns(h) + RELATIVES_NS;
 	for (unsigned int i = 0; i < h->count && reckoned_ns(h) < end_ns; i++) {
-		if (first[i])
+		if (first[i] && !is_among(first, i, first[i]))
 			ask_children(h, first[i]);
 	}
 	h->open--;

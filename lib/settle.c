@@ -35,27 +35,25 @@ static bool is_let_go(const struct join *j, const struct flow *f, int err)
 }
 
 /* Nobody has told of an end, and nobody will: it is no socket's of here, nor one that the trace
- * follows, and conntrack does not tell; or it would, but never confirmed an entry: the packet was
- * dropped on this host, behind our hook. */
+ * follows; and conntrack does not tell, or never confirmed an entry of this tuple. It was dropped on
+ * this host, behind our hook; or it lives on, with another address (the hook saw what DNAT had made of
+ * its first). */
 static bool ends_unheard(struct join *j, const struct flow *f)
 {
-	if (f->skaddr || !(match_is_forwarded(f) || f->seen & FLOW_INGRESS) ||
+	bool traced = f->skaddr && j->config.trace &&
+		      trace_complete_since(j->config.trace, f->start_ns);
+
+	if (traced || !(match_is_forwarded(f) || f->seen & FLOW_INGRESS) ||
 	    j->now_ns - f->start_ns <= SENT_AGAIN_NS)
 		return false;
 	return !ending_told_by_conntrack(j, f) ||
-	       (!flow_has_entry(f) && ct_lookup(j->config.ct, &f->tuple, f->ct_zone, NULL) == -ENOENT);
+	       (!flow_has_entry(f) && j->conntrack_current &&
+		ct_lookup(j->config.ct, &f->tuple, f->ct_zone, NULL) != 0);
 }
 
-/* That it has ended is certain only where conntrack would have told of anything else. */
-static void end_unheard(struct join *j, struct flow *f)
+static bool is_end_owed(const struct flow *f)
 {
-	if (ending_told_by_conntrack(j, f)) {
-		f->seen |= FLOW_CT_LOST;
-	} else {
-		j->config.ledger->ends_evicted += !(f->seen & FLOW_END_UNTOLD);
-		f->seen |= FLOW_END_UNTOLD;
-	}
-	join_end(j, f);
+	return (f->seen & (FLOW_STARTED | FLOW_ENDED | FLOW_END_UNTOLD | FLOW_SUPPRESSED)) == FLOW_STARTED;
 }
 
 static void recheck_unanswered(struct join *j, struct flow *f)
@@ -71,7 +69,9 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 		return;
 	}
 	if (ends_unheard(j, f)) {
-		end_unheard(j, f);
+		j->config.ledger->ends_evicted += is_end_owed(f);
+		f->seen |= FLOW_END_UNTOLD;
+		join_end(j, f);
 		return;
 	}
 	err = match_ask_socket(j, f, &query);
@@ -276,8 +276,7 @@ void join_evict(struct join *j)
 	if ((f->seen & (FLOW_STARTED | FLOW_CLOSED | FLOW_ENDED)) == (FLOW_STARTED | FLOW_CLOSED))
 		join_end(j, f);
 	j->evicting = false;
-	if (f->seen & FLOW_STARTED && !(f->seen & (FLOW_ENDED | FLOW_END_UNTOLD)))
-		j->config.ledger->ends_evicted++;
+	j->config.ledger->ends_evicted += is_end_owed(f);
 	join_flow_free(j, f);
 }
 
