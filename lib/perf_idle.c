@@ -34,6 +34,7 @@ static int switch_id(uint32_t *id)
 	return len;
 }
 
+/* It counts from when it has its filter. */
 static int switch_open(uint32_t id, uint32_t cpu, const char *filter)
 {
 	struct perf_event_attr attr = {
@@ -42,13 +43,15 @@ static int switch_open(uint32_t id, uint32_t cpu, const char *filter)
 		.config = id,
 		.sample_period = 1,
 		.sample_type = PERF_SAMPLE_TIME,
+		.disabled = 1,
 	};
 	int fd = syscall(SYS_perf_event_open, &attr, -1, (int)cpu, -1, PERF_FLAG_FD_CLOEXEC);
 	int error;
 
 	if (fd < 0)
 		return -errno;
-	if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter) < 0) {
+	if (ioctl(fd, PERF_EVENT_IOC_SET_FILTER, filter) < 0 ||
+	    ioctl(fd, PERF_EVENT_IOC_ENABLE, 0) < 0) {
 		error = -errno;
 		close(fd);
 		return error;
