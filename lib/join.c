@@ -352,6 +352,14 @@ static bool has_stood(const struct join *j)
 	return since_ns + JOIN_TIMER_LATE_NS < j->now_ns;
 }
 
+/* What is read after a sleep has woken us by the timer, or came since. */
+static uint64_t datagram_sent_after(const struct join *j)
+{
+	uint64_t after_ns = join_sent_after(j);
+
+	return after_ns + JOIN_TIMER_LATE_NS < j->woken_ns ? j->woken_ns - JOIN_TIMER_LATE_NS : after_ns;
+}
+
 static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_packet *packet)
 {
 	j->undecided++;
@@ -362,7 +370,8 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 	f->packet_ns = 0;
 	f->stood = has_stood(j);
 	if (!(f->seen & FLOW_CONNECT)) {
-		f->sent_after_ns = join_sent_after(j);
+		f->sent_after_ns = tuple_is_datagram(&f->tuple) ? datagram_sent_after(j) :
+								  join_sent_after(j);
 		f->seen |= join_is_behind(j) ? FLOW_LATE : 0;
 	}
 	if (!(f->seen & FLOW_CONNECT)) {

@@ -965,6 +965,31 @@ static void a_datagram_that_wakes_us_was_sent_just_now(void **state)
 	assert_int_equal(w->owner_pid[0], w->pid[GONE]);
 }
 
+/* A process begins 300 ms, or 200 ms, before we wake; then we are busy for 300 ms. */
+static void so_it_was_if_we_are_busy_then(void **state)
+{
+	struct world *w = *state;
+	struct process *p;
+
+	server.protocol = IPPROTO_UDP;
+	settle(w, true);
+	for (int late = 0; late < 2; late++) {
+		w->pid[GONE]++;
+		pass(w, 1000 * MS);
+		p = begins(w);
+		pass(w, late ? 200 * MS : 300 * MS);
+		w->join.woken_ns = w->now_ns;
+		pass(w, 300 * MS);
+		w->started = 0;
+		packet(w, 40000, 1);
+		is_held_by(w, p);
+		assert_int_equal(w->started, 1);
+		assert_int_equal(w->rung[0], late ? OWNER_UID : OWNER_SOCKET);
+		tells(w, CT_DESTROY, 0, 0, 0);
+		wait_out(w);
+	}
+}
+
 /* The group was an earlier run's: until its last reading nothing is known of when it was sent. */
 static void so_it_is_with_what_was_queued_while_nobody_ran(void **state)
 {
@@ -1014,6 +1039,7 @@ int main(void)
 		TEST(but_by_who_was_there_before),
 		TEST(who_was_there_is_searched_for_again),
 		TEST(a_datagram_that_wakes_us_was_sent_just_now),
+		TEST(so_it_was_if_we_are_busy_then),
 		TEST(so_it_is_with_what_was_queued_while_nobody_ran),
 		TEST(the_next_attempt_is_not_that_of_before_the_start),
 		TEST(what_was_connecting_before_and_is_left_out_sends_nobody_elses_packets),
