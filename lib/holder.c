@@ -19,7 +19,8 @@
  * descriptor, start time and parent are read through one descriptor of /proc/PID.
  *
  * Limits. Steps 6 and 7 may use a fifth of the time that passes, 30 ms of CPU at once; a query
- * left over then is `unfinished`. Whether one process holds a socket may take half of the time,
+ * left over then is `unfinished`. After a rest what takes that long by reckoning is looked at, whatever
+ * the clock says, and paid for afterwards. Whether one process holds a socket may take half of the time,
  * 100 ms at once: the packet of a short-lived process is named now or never. Parents are always asked,
  * 256 descriptors of each; for children there are 3 ms of their own, since who was found may have been
  * found with the last of the others'. Both are reckoned by what is looked at: the clock of CPU time
@@ -46,10 +47,7 @@
 /* CPU time a search may take at once, got back at this share of the time that passes. */
 #define CREDIT_MAX_NS (30 * NS_PER_MS)
 #define CREDIT_SHARE 5
-
-/* What a process, and each of its descriptors that is looked at, is reckoned to take. */
-#define PROCESS_NS 16000u
-#define DESCRIPTOR_NS 1000u
+#define DEBT_MAX_NS (10 * CREDIT_MAX_NS)
 
 /* So reckoned: for whether one process holds one socket, as above, and for holders' children. */
 #define HOLDS_SHARE 2
@@ -233,12 +231,6 @@ static void ask_children(struct holder_index *h, uint32_t pid)
 		holder_ask(h, children[n], RELATIVE_FDS);
 }
 
-/* What all looks until now are reckoned to have taken. */
-static uint64_t reckoned_ns(const struct holder_index *h)
-{
-	return h->stats.pids * PROCESS_NS + h->stats.descriptors * DESCRIPTOR_NS;
-}
-
 static bool is_among(const uint32_t *pids, unsigned int count, uint32_t pid)
 {
 	while (count-- > 0) {
@@ -271,8 +263,8 @@ static void try_relatives(struct holder_index *h)
 		if (parents[i] > 1 && !is_among(parents, i, parents[i]))
 			holder_ask(h, parents[i], RELATIVE_FDS);
 	}
-	end_ns = reckoned_ns(h) + RELATIVES_NS;
-	for (unsigned int i = 0; i < h->count && reckoned_ns(h) < end_ns; i++) {
+	end_ns = holder_reckoned_ns(h) + RELATIVES_NS;
+	for (unsigned int i = 0; i < h->count && holder_reckoned_ns(h) < end_ns; i++) {
 		if (first[i] && !is_among(first, i, first[i]))
 			ask_children(h, first[i]);
 	}
@@ -282,8 +274,12 @@ static void try_relatives(struct holder_index *h)
 
 static void credit(struct holder_index *h, uint64_t now)
 {
-	h->credit_ns += (now - h->credited_ns) / CREDIT_SHARE;
-	if (h->credit_ns > CREDIT_MAX_NS)
+	uint64_t earned_ns = (now - h->credited_ns) / CREDIT_SHARE;
+
+	if (earned_ns > CREDIT_MAX_NS + DEBT_MAX_NS)
+		earned_ns = CREDIT_MAX_NS + DEBT_MAX_NS;
+	h->credit_ns += (int64_t)earned_ns;
+	if (h->credit_ns > (int64_t)CREDIT_MAX_NS)
 		h->credit_ns = CREDIT_MAX_NS;
 	h->credited_ns = now;
 }
@@ -309,13 +305,18 @@ static uint64_t begin_search(struct holder_index *h, struct holder_query *querie
 	h->queries = queries;
 	h->count = count < HOLDER_QUERIES_MAX ? count : HOLDER_QUERIES_MAX;
 	h->late = false;
+	h->reckoned_until_ns = 0;
 	h->partial = reach == HOLDER_EVERYONE && h->partial;
 	holder_set_fill(h);
 	if (reach == HOLDER_LIKELY) {
 		h->deadline_ns = begin + LIKELY_NS + h->open * LIKELY_EACH_NS;
 		memset(h->asked, 0, sizeof(h->asked));
+		h->rested = h->credit_ns == (int64_t)CREDIT_MAX_NS;
 	} else {
-		h->deadline_ns = begin + h->credit_ns;
+		h->deadline_ns = begin + (h->credit_ns > 0 ? (uint64_t)h->credit_ns : 0);
+		if (h->rested)
+			h->reckoned_until_ns = holder_reckoned_ns(h) + CREDIT_MAX_NS;
+		h->rested = false;
 	}
 	return begin;
 }
@@ -331,15 +332,27 @@ static uint64_t end_search(struct holder_index *h, uint64_t begin_ns)
 	return spent;
 }
 
+/* Only what looks at everyone may leave a debt. */
+static void pay(struct holder_index *h, enum holder_reach reach, uint64_t spent_ns)
+{
+	int64_t least_ns = reach == HOLDER_EVERYONE ? -(int64_t)DEBT_MAX_NS : 0;
+
+	if (h->credit_ns < least_ns)
+		return;
+	h->credit_ns -= (int64_t)(spent_ns < CREDIT_MAX_NS + DEBT_MAX_NS ? spent_ns :
+								  CREDIT_MAX_NS + DEBT_MAX_NS);
+	if (h->credit_ns < least_ns)
+		h->credit_ns = least_ns;
+}
+
 void holder_find(struct holder_index *h, struct holder_query *queries, unsigned int count,
 		 enum holder_reach reach)
 {
-	uint64_t begin = begin_search(h, queries, count, reach), spent;
+	uint64_t begin = begin_search(h, queries, count, reach);
 
 	search(h, reach);
 	try_relatives(h);
-	spent = end_search(h, begin);
-	h->credit_ns -= spent < h->credit_ns ? spent : h->credit_ns;
+	pay(h, reach, end_search(h, begin));
 }
 
 static int look_into(struct holder_index *h, uint32_t pid, const struct holder_query *q)
@@ -367,7 +380,7 @@ static int look_into(struct holder_index *h, uint32_t pid, const struct holder_q
 int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 {
 	struct holder_query query = { .inode = inode };
-	uint64_t now = holder_wall_ns(), before_ns = reckoned_ns(h), begin;
+	uint64_t now = holder_wall_ns(), before_ns = holder_reckoned_ns(h), begin;
 	int ret;
 
 	if (h->holds_paid_ns > now + HOLDS_AHEAD_NS)
@@ -378,7 +391,7 @@ int holder_holds(struct holder_index *h, uint32_t pid, uint64_t inode)
 	end_search(h, begin);
 	if (h->holds_paid_ns < now)
 		h->holds_paid_ns = now;
-	h->holds_paid_ns += HOLDS_SHARE * (reckoned_ns(h) - before_ns);
+	h->holds_paid_ns += HOLDS_SHARE * (holder_reckoned_ns(h) - before_ns);
 	return ret;
 }
 

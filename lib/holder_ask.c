@@ -7,6 +7,10 @@
 #include <string.h>
 #include <unistd.h>
 
+/* What a process, and each of its descriptors that is looked at, is reckoned to take. */
+#define PROCESS_NS 16000u
+#define DESCRIPTOR_NS 1000u
+
 uint64_t holder_wall_ns(void)
 {
 	return clock_ns(CLOCK_MONOTONIC);
@@ -17,10 +21,16 @@ uint64_t holder_spent_ns(void)
 	return clock_ns(CLOCK_THREAD_CPUTIME_ID);
 }
 
+uint64_t holder_reckoned_ns(const struct holder_index *h)
+{
+	return h->stats.pids * PROCESS_NS + h->stats.descriptors * DESCRIPTOR_NS;
+}
+
 bool holder_has_time(struct holder_index *h)
 {
 	if (!h->late)
-		h->late = holder_spent_ns() >= h->deadline_ns;
+		h->late = holder_spent_ns() >= h->deadline_ns &&
+			  holder_reckoned_ns(h) >= h->reckoned_until_ns;
 	return !h->late;
 }
 

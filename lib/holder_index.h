@@ -43,7 +43,9 @@ struct holder_index {
 
 	struct recent cut;			/* the last scan that time ended: go on there */
 
-	uint64_t credit_ns, credited_ns;
+	int64_t credit_ns;			/* below 0: a debt */
+	uint64_t credited_ns;
+	bool rested;				/* it was full before the likely were asked */
 	uint64_t holds_paid_ns;			/* looks for one socket are paid for then */
 
 	/* Of the search that is going on. */
@@ -52,6 +54,7 @@ struct holder_index {
 	uint16_t set[SET_SLOTS];		/* index of a query + 1, by inode */
 	uint32_t asked[ASKED_SLOTS];		/* pids looked into wholly, by pid */
 	uint64_t deadline_ns;
+	uint64_t reckoned_until_ns;		/* no deadline counts before that is reckoned */
 	bool late;
 	bool partial;				/* somebody was not read from the beginning */
 
@@ -68,6 +71,9 @@ uint64_t holder_wall_ns(void);
 
 /* The CPU time we take from others: a search that is only kept waiting costs nothing. */
 uint64_t holder_spent_ns(void);
+
+/* What all looks until now are reckoned to have taken. */
+uint64_t holder_reckoned_ns(const struct holder_index *h);
 
 /* False, and h->late set, once this search has used the time it may take. */
 bool holder_has_time(struct holder_index *h);

@@ -226,6 +226,38 @@ static void of_two_sockets_the_older_holder_is_told(void **state)
 	}
 }
 
+/* Looks for what nobody holds, likely or not. Returns whether that was finished. */
+static bool seek(struct holder_index *h)
+{
+	struct holder_query query = { .inode = UINT64_MAX };
+
+	holder_find(h, &query, 1, HOLDER_LIKELY);
+	holder_find(h, &query, 1, HOLDER_EVERYONE);
+	return !query.unfinished;
+}
+
+/* Of the time that there is for everyone so many milliseconds are left: a second is ten times what may
+ * be owed, of which a fifth of what passes is paid. */
+static void spend(struct holder_index *h, long left_ms)
+{
+	look_ns = 1000 * MS;
+	seek(h);
+	look_ns = 0;
+	passed_ns += (300 + left_ms) * 5 * MS;
+}
+
+/* A host has given this processor to others for a second between any two looks at the clock. */
+static void everyone_is_asked_after_a_rest_whatever_the_clock_counts(void **state)
+{
+	look_ns = 1000 * MS;
+	assert_true(seek(*state));
+	assert_false(seek(*state));
+	passed_ns += 320 * 5 * MS;
+	assert_false(seek(*state));
+	passed_ns += 330 * 5 * MS;
+	assert_true(seek(*state));
+}
+
 /* There was time for the child alone, its user's newest. */
 static void who_is_found_as_a_relative_is_found(void **state)
 {
@@ -236,6 +268,7 @@ static void who_is_found_as_a_relative_is_found(void **state)
 	if (geteuid() != 0)
 		skip();
 	user = USER;
+	spend(*state, 20);
 	pid = family(members, 2);
 	for (int i = 0; i < 2; i++)
 		queries[i] = (struct holder_query) {
@@ -341,6 +374,7 @@ int main(void)
 		TEST(of_one_clock_tick_the_parent_is_the_older),
 		TEST(so_it_is_in_whatever_order_they_are_met),
 		TEST(the_relatives_are_asked_whatever_the_clock_counts),
+		TEST(everyone_is_asked_after_a_rest_whatever_the_clock_counts),
 		TEST(of_two_sockets_the_older_holder_is_told),
 		TEST(who_is_found_as_a_relative_is_found),
 		TEST(every_parent_is_asked),
