@@ -23,7 +23,7 @@
  * the clock says, and paid for afterwards. Whether one process holds a socket may take half of the time,
  * 100 ms at once: the packet of a short-lived process is named now or never. Parents are always asked,
  * 256 descriptors of each; for children there are 3 ms of their own, since who was found may have been
- * found with the last of the others'. Both are reckoned by what is looked at: the clock of CPU time
+ * found with the last of the others'. These two are reckoned by what is looked at: the clock of CPU time
  * also counts what a host has given to others. A holder that is no relative of the first one found, nor
  * on the way to it, or a child that there was no time for, is not listed. Processes
  * of other pid namespaces than our own and its descendants are not in /proc at all. A process with so

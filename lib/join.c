@@ -373,8 +373,6 @@ static void fill_from_packet(struct join *j, struct flow *f, const struct nflog_
 		f->sent_after_ns = tuple_is_datagram(&f->tuple) ? datagram_sent_after(j) :
 								  join_sent_after(j);
 		f->seen |= join_is_behind(j) ? FLOW_LATE : 0;
-	}
-	if (!(f->seen & FLOW_CONNECT)) {
 		f->start_ns = j->now_ns;
 		f->start_real_ns = j->now_real_ns;
 	}

@@ -34,7 +34,7 @@ static bool is_let_go(const struct join *j, const struct flow *f, int err)
 	return j->config.starts_only && j->now_ns - f->start_ns > after_ns;
 }
 
-/* Nobody has told of an end, and nobody will: it is no socket's of here, nor one that the trace
+/* Nobody has told of an end, and nobody will: no socket of this host connected it, nor one that the trace
  * follows; and conntrack does not tell, or never confirmed an entry of this tuple. It was dropped on
  * this host, behind our hook; or it lives on, with another address (the hook saw what DNAT had made of
  * its first). */

@@ -301,8 +301,8 @@ static void the_relatives_are_asked_whatever_the_clock_counts(void **state)
 	assert_in_range(query.count, 2, 3);
 }
 
-/* More servers than there is time for relatives; all workers are newer than all of
- * them, and found first. */
+/* More servers than there is time for relatives; all workers are newer than all of them, and found
+ * first. */
 static void every_parent_is_asked(void **state)
 {
 	struct holder_query queries[SERVERS];
