@@ -71,8 +71,8 @@ void takeover_leave(struct collector *c)
 	}
 	while ((f = flow_walk(c->flows, &slot)))
 		if ((f->seen & (FLOW_STARTED | FLOW_ENDED)) == FLOW_STARTED &&
-		    open_flows_add(w, f, join_prefix(&c->join, f)) && !(f->seen & FLOW_END_UNTOLD))
-			c->ledger.ends_evicted++;
+		    open_flows_add(w, f, join_prefix(&c->join, f)))
+			c->ledger.ends_evicted += flow_owes_end(f);
 	if (open_flows_end(w))
 		say_unleft();
 	fclose(file);

@@ -141,6 +141,12 @@ static inline bool flow_has_entry(const struct flow *f)
 	return f->seen & FLOW_NEW || (f->seen & FLOW_CT_ID && !f->ct_unconfirmed);
 }
 
+/* A start was written, and its end is to be. */
+static inline bool flow_owes_end(const struct flow *f)
+{
+	return (f->seen & (FLOW_STARTED | FLOW_ENDED | FLOW_END_UNTOLD | FLOW_SUPPRESSED)) == FLOW_STARTED;
+}
+
 /* Indices and lists over one slab, all of a size fixed at the start: nothing is ever moved or
  * rehashed, and untouched memory is never resident. */
 struct flow_table;

@@ -51,11 +51,6 @@ static bool ends_unheard(struct join *j, const struct flow *f)
 		ct_lookup(j->config.ct, &f->tuple, f->ct_zone, NULL) != 0);
 }
 
-static bool is_end_owed(const struct flow *f)
-{
-	return (f->seen & (FLOW_STARTED | FLOW_ENDED | FLOW_END_UNTOLD | FLOW_SUPPRESSED)) == FLOW_STARTED;
-}
-
 static void recheck_unanswered(struct join *j, struct flow *f)
 {
 	const struct flow *newest = flow_by_tuple(j->config.flows, &f->tuple);
@@ -69,7 +64,7 @@ static void recheck_unanswered(struct join *j, struct flow *f)
 		return;
 	}
 	if (ends_unheard(j, f)) {
-		j->config.ledger->ends_evicted += is_end_owed(f);
+		j->config.ledger->ends_evicted += flow_owes_end(f);
 		f->seen |= FLOW_END_UNTOLD;
 		join_end(j, f);
 		return;
@@ -276,7 +271,7 @@ void join_evict(struct join *j)
 	if ((f->seen & (FLOW_STARTED | FLOW_CLOSED | FLOW_ENDED)) == (FLOW_STARTED | FLOW_CLOSED))
 		join_end(j, f);
 	j->evicting = false;
-	j->config.ledger->ends_evicted += is_end_owed(f);
+	j->config.ledger->ends_evicted += flow_owes_end(f);
 	join_flow_free(j, f);
 }
 
